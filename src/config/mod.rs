@@ -1,0 +1,559 @@
+//! The configuration: gathered from its sources, validated once, and then simply true.
+
+mod settings;
+mod sources;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    time::Duration,
+};
+
+use ipnet::IpNet;
+
+pub use settings::{Setting, all as settings};
+use sources::RawSettings;
+
+use crate::{
+    model::resource::{PublicUrl, PublicUrlError},
+    secret::Passcode,
+};
+
+/// One thing that is wrong with the configuration, in words for whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+impl ConfigError {
+    fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+
+    fn unknown_key(key: &str, source: &sources::Source) -> Self {
+        Self(format!("unknown setting {key:?} ({source})"))
+    }
+}
+
+/// Everything that is wrong with the configuration; at least one thing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            error.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+/// Everything that can be set, validated.
+#[derive(Debug)]
+pub struct Config {
+    /// Address of the public listener.
+    pub listen: SocketAddr,
+    /// The origin that clients see; `None`: `http://localhost` with the listener's port.
+    pub public_url: Option<PublicUrl>,
+    /// The passcode of the built-in user; `None`: one is generated.
+    pub passcode: Option<Passcode>,
+    /// The private listener.
+    pub admin: AdminListener,
+    /// How long things last.
+    pub lifetimes: Lifetimes,
+    /// Who may say what a client's address is.
+    pub proxies: Proxies,
+    /// Web origins allowed on `/mcp` beside the built-in ones, lower case.
+    pub allowed_origins: Vec<String>,
+    /// Host names allowed on `/mcp` beside the built-in ones, lower case.
+    pub allowed_hosts: Vec<String>,
+    /// Private-use URI schemes that clients may redirect to, lower case.
+    pub redirect_schemes: Vec<String>,
+    /// How much there may be of things.
+    pub limits: Limits,
+    /// What is logged: directives of `tracing_subscriber::EnvFilter`.
+    pub log_filter: String,
+    /// How it is logged; `None`: pretty on a terminal, JSON elsewhere.
+    pub log_format: Option<LogFormat>,
+}
+
+/// Where the private listener listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AdminListener {
+    /// Nowhere.
+    Off,
+    /// At the default address. If that is taken the server runs without.
+    Default(SocketAddr),
+    /// At an address that the operator chose, or not at all.
+    Chosen(SocketAddr),
+}
+
+/// How long things last.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetimes {
+    /// An access token.
+    pub access_token: Duration,
+    /// An authorization code.
+    pub code: Duration,
+    /// The window in which a used refresh token yields the same answer.
+    pub refresh_grace: Duration,
+    /// A refresh token, from the last refresh.
+    pub refresh_token: Duration,
+    /// A browser session.
+    pub sign_in: Duration,
+    /// An idle MCP session.
+    pub mcp_session: Duration,
+}
+
+/// Who may say what a client's address is.
+#[derive(Debug, Clone)]
+pub struct Proxies {
+    /// The addresses that are believed.
+    pub trusted: Vec<IpNet>,
+    /// The header that they say it in, instead of `X-Forwarded-For`.
+    pub header: Option<String>,
+}
+
+/// How much there may be of things.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Whether requests are limited by rate at all.
+    pub rate_limits: bool,
+    /// Open connections.
+    pub connections: usize,
+    /// Clients that never completed an authorization.
+    pub clients: usize,
+    /// Authorization requests that wait for a person.
+    pub pending_authorizations: usize,
+    /// MCP sessions in all.
+    pub mcp_sessions: usize,
+    /// MCP sessions of one person with one client.
+    pub mcp_sessions_per_grant: usize,
+    /// Registrations at once from one address.
+    pub registration_burst: u32,
+    /// Registrations a second from one address after that.
+    pub registrations_per_second: u32,
+    /// Failed sign-ins from one address.
+    pub sign_in_failures_per_address: u32,
+    /// Failed sign-ins in all.
+    pub sign_in_failures: u32,
+    /// How long until one failed sign-in of an address is forgotten.
+    pub sign_in_failure_decay: Duration,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Pretty,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Config {
+    /// Reads the configuration of a program: `flags` holds what was typed, by key.
+    pub fn load(
+        flags: &HashMap<&'static str, String>,
+        environment: &dyn Fn(&str) -> Option<String>,
+        directory: &Path,
+    ) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let raw = RawSettings::gather(flags, environment, directory, &mut errors);
+        Self::validate(&raw, errors)
+    }
+
+    /// Reads settings that a program holds itself, by key: `public_url`, `limits.clients` …
+    pub fn from_settings<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut errors = Vec::new();
+        let raw = RawSettings::from_pairs(pairs, &mut errors);
+        Self::validate(&raw, errors)
+    }
+
+    fn validate(raw: &RawSettings, errors: Vec<ConfigError>) -> Result<Self, ConfigErrors> {
+        let mut read = Reader { raw, errors };
+        if read.optional("database_url", text).is_some() {
+            read.refuse(
+                "database_url",
+                "this version keeps its state in memory only; unset it",
+            );
+        }
+        let insecure_allowed = read.value("allow_insecure_public_url", switch, false);
+        let public_url = read.optional("public_url", |text| {
+            PublicUrl::parse(text).map_err(|error: PublicUrlError| error.to_string())
+        });
+        if let Some(url) = &public_url
+            && !url.is_https()
+            && !url.is_loopback()
+            && !insecure_allowed
+        {
+            read.refuse(
+                "public_url",
+                "http is for loopback only: tokens would travel in clear; use https \
+                 (--allow-insecure-public-url, ALLOW_INSECURE_PUBLIC_URL=on, if you must)",
+            );
+        }
+        let listen = read.value("listen", address, UNSPECIFIED);
+        let admin = read.admin_listener();
+        if let AdminListener::Chosen(admin) | AdminListener::Default(admin) = admin
+            && admin == listen
+            && admin.port() != 0
+        {
+            read.refuse("admin_listen", "is the same as --listen (LISTEN_ADDR)");
+        }
+        let config = Self {
+            listen,
+            public_url,
+            passcode: read
+                .optional("sign_in_passcode", text)
+                .map(Passcode::chosen),
+            admin,
+            lifetimes: read.lifetimes(),
+            proxies: Proxies {
+                trusted: read.value("trusted_proxies", networks, Vec::new()),
+                header: read.optional("client_ip_header", header_name),
+            },
+            allowed_origins: read.list("allowed_origins", origin),
+            allowed_hosts: read.list("allowed_hosts", |host| Ok(host.to_ascii_lowercase())),
+            redirect_schemes: read.list("redirect_schemes", private_use_scheme),
+            limits: read.limits(),
+            log_filter: read.value("log", log_filter, String::new()),
+            log_format: read.optional("log_format", log_format),
+        };
+        if read.errors.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigErrors(read.errors))
+        }
+    }
+}
+
+const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+
+/// The longest that a code may live (RFC 6749 §4.1.2 recommends it as a maximum).
+const LONGEST_CODE_TTL: Duration = Duration::from_mins(10);
+
+/// Understands raw settings, and notes what it cannot understand.
+struct Reader<'a> {
+    raw: &'a RawSettings,
+    errors: Vec<ConfigError>,
+}
+
+impl Reader<'_> {
+    /// A setting that need not be set.
+    fn optional<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
+        let setting = Setting::of(key)?;
+        let raw = self.raw.get(key);
+        let text = raw.map(|raw| raw.text.as_str()).or(setting.default)?;
+        parse(text.trim())
+            .map_err(|problem| self.refuse(key, &problem))
+            .ok()
+    }
+
+    /// A setting that has a default. `placeholder` stands in for a value that was refused.
+    fn value<T>(
+        &mut self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, String>,
+        placeholder: T,
+    ) -> T {
+        self.optional(key, parse).unwrap_or(placeholder)
+    }
+
+    fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
+        let items = |text: &str| -> Result<Vec<T>, String> {
+            text.split(',')
+                .map(str::trim)
+                .filter(|item| !item.is_empty())
+                .map(&parse)
+                .collect()
+        };
+        self.optional(key, items).unwrap_or_default()
+    }
+
+    /// Says what is wrong with a setting. Its value is not repeated: it may be a secret.
+    fn refuse(&mut self, key: &str, problem: &str) {
+        let name = Setting::of(key).map_or_else(|| key.to_owned(), Setting::name);
+        let place = match self.raw.get(key) {
+            Some(raw) => match &raw.source {
+                source @ sources::Source::File { .. } => format!(" ({source}, key {key})"),
+                source => format!(" ({source})"),
+            },
+            None => String::new(),
+        };
+        self.errors
+            .push(ConfigError::new(format!("{name}{place}: {problem}")));
+    }
+
+    fn admin_listener(&mut self) -> AdminListener {
+        let chosen = self.raw.get("admin_listen").is_some();
+        let parse = |text: &str| match text {
+            "off" => Ok(AdminListener::Off),
+            _ if chosen => address(text).map(AdminListener::Chosen),
+            _ => address(text).map(AdminListener::Default),
+        };
+        self.value("admin_listen", parse, AdminListener::Off)
+    }
+
+    fn lifetimes(&mut self) -> Lifetimes {
+        let lifetimes = Lifetimes {
+            access_token: self.value("access_token_ttl", lifetime, Duration::ZERO),
+            code: self.value("code_ttl", lifetime, Duration::ZERO),
+            refresh_grace: self.value("refresh_grace", duration, Duration::ZERO),
+            refresh_token: self.value("refresh_token_ttl", lifetime, Duration::MAX),
+            sign_in: self.value("sign_in_ttl", lifetime, Duration::ZERO),
+            mcp_session: self.value("mcp_session_ttl", lifetime, Duration::ZERO),
+        };
+        if lifetimes.code > LONGEST_CODE_TTL {
+            self.refuse("code_ttl", "a code may live for 10m at most");
+        }
+        if lifetimes.refresh_grace >= lifetimes.refresh_token {
+            self.refuse(
+                "refresh_grace",
+                "must be shorter than --refresh-token-ttl (REFRESH_TOKEN_TTL)",
+            );
+        }
+        lifetimes
+    }
+
+    fn limits(&mut self) -> Limits {
+        Limits {
+            rate_limits: self.value("rate_limits", switch, true),
+            connections: self.value("limits.connections", count, 0),
+            clients: self.value("limits.clients", count, 0),
+            pending_authorizations: self.value("limits.pending_authorizations", count, 0),
+            mcp_sessions: self.value("limits.mcp_sessions", count, 0),
+            mcp_sessions_per_grant: self.value("limits.mcp_sessions_per_grant", count, 0),
+            registration_burst: self.value("limits.registration_burst", count, 0),
+            registrations_per_second: self.value("limits.registrations_per_second", count, 0),
+            sign_in_failures_per_address: self.value(
+                "limits.sign_in_failures_per_address",
+                count,
+                0,
+            ),
+            sign_in_failures: self.value("limits.sign_in_failures", count, 0),
+            sign_in_failure_decay: self.value(
+                "limits.sign_in_failure_decay",
+                lifetime,
+                Duration::ZERO,
+            ),
+        }
+    }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the signature of every parser here"
+)]
+fn text(text: &str) -> Result<String, String> {
+    Ok(text.to_owned())
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "is not an address and port such as 127.0.0.1:4000 or [::]:4000".to_owned())
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("must be on or off".to_owned()),
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|_| "is not a duration such as 90s, 15m, 1h or 30d".to_owned())
+}
+
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let lifetime = duration(text)?;
+    if lifetime < Duration::from_secs(1) {
+        return Err("must be at least 1s".to_owned());
+    }
+    Ok(lifetime)
+}
+
+fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    text.parse::<u64>()
+        .ok()
+        .filter(|number| *number > 0)
+        .and_then(|number| T::try_from(number).ok())
+        .ok_or_else(|| "must be a whole number above 0".to_owned())
+}
+
+fn networks(text: &str) -> Result<Vec<IpNet>, String> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|item| !item.is_empty())
+        .map(|item| {
+            let network = item.parse::<IpNet>();
+            network
+                .or_else(|_| item.parse::<IpAddr>().map(IpNet::from))
+                .map_err(|_| {
+                    format!("{item:?} is not an address or CIDR such as 10.0.0.0/8 or ::1")
+                })
+        })
+        .collect()
+}
+
+fn header_name(text: &str) -> Result<String, String> {
+    axum::http::HeaderName::try_from(text)
+        .map(|name| name.as_str().to_owned())
+        .map_err(|_| "is not the name of a header".to_owned())
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    PublicUrl::parse(text)
+        .map(|url| url.origin().to_owned())
+        .map_err(|error| format!("{text:?} {error}"))
+}
+
+/// RFC 3986 §3.1. Schemes that a browser itself acts on are never an application's own.
+fn private_use_scheme(text: &str) -> Result<String, String> {
+    let scheme = text.to_ascii_lowercase();
+    let mut bytes = scheme.bytes();
+    let well_formed = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())
+        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
+    let never = [
+        "http",
+        "https",
+        "javascript",
+        "data",
+        "file",
+        "vbscript",
+        "blob",
+        "about",
+        "ftp",
+        "ws",
+        "wss",
+        "mailto",
+    ];
+    if !well_formed || never.contains(&scheme.as_str()) {
+        return Err(format!(
+            "{text:?} cannot be a private-use scheme (RFC 8252 §7.1)"
+        ));
+    }
+    Ok(scheme)
+}
+
+fn log_filter(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| format!("is not a log filter such as info or hyper=debug: {error}"))
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "pretty" => Ok(LogFormat::Pretty),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("must be pretty or json".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(key: &str, value: &str) -> String {
+        Config::from_settings([(key, value)])
+            .unwrap_err()
+            .to_string()
+    }
+
+    #[test]
+    fn nothing_need_be_set() {
+        let config = Config::from_settings([]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:4000");
+        assert_eq!(config.lifetimes.refresh_token, Duration::from_hours(720));
+        assert_eq!(
+            config.redirect_schemes,
+            ["cursor", "vscode", "vscode-insiders"]
+        );
+        assert_eq!(config.limits.clients, 50_000);
+    }
+
+    #[test]
+    fn every_key_that_is_read_is_in_the_table() {
+        // A key that is missing from the table would read as its placeholder.
+        let config = Config::from_settings([]).unwrap();
+        let limits = config.limits;
+        assert!(limits.rate_limits && limits.connections > 0 && limits.mcp_sessions > 0);
+        assert!(limits.registration_burst > 0 && limits.sign_in_failures > 0);
+        assert!(!config.proxies.trusted.is_empty() && !config.log_filter.is_empty());
+    }
+
+    #[test]
+    fn a_bad_value_is_named_by_flag_and_variable() {
+        for (key, value, names) in [
+            ("listen", "4000", "--listen (LISTEN_ADDR)"),
+            (
+                "public_url",
+                "https://x.example/base",
+                "--public-url (PUBLIC_URL)",
+            ),
+            (
+                "public_url",
+                "http://x.example",
+                "--public-url (PUBLIC_URL)",
+            ),
+            (
+                "access_token_ttl",
+                "soon",
+                "--access-token-ttl (ACCESS_TOKEN_TTL)",
+            ),
+            ("code_ttl", "11m", "--code-ttl (CODE_TTL)"),
+            ("refresh_grace", "31d", "--refresh-grace (REFRESH_GRACE)"),
+            (
+                "trusted_proxies",
+                "10.0.0.0/33",
+                "--trusted-proxies (TRUSTED_PROXIES)",
+            ),
+            (
+                "redirect_schemes",
+                "javascript",
+                "--redirect-schemes (REDIRECT_SCHEMES)",
+            ),
+            ("rate_limits", "maybe", "--rate-limits (RATE_LIMITS)"),
+            ("limits.clients", "0", "limits.clients"),
+            (
+                "database_url",
+                "sqlite://x",
+                "--database-url (DATABASE_URL)",
+            ),
+            ("colour", "red", "unknown setting \"colour\""),
+        ] {
+            let problem = problem(key, value);
+            assert!(problem.contains(names), "{key}={value}: {problem}");
+        }
+    }
+
+    #[test]
+    fn a_refused_secret_is_not_repeated() {
+        let shown =
+            Config::from_settings([("sign_in_passcode", "swordfish"), ("listen", "nowhere")])
+                .unwrap_err()
+                .to_string();
+        assert!(!shown.contains("swordfish"), "{shown}");
+    }
+
+    #[test]
+    fn http_is_allowed_on_loopback_or_on_demand() {
+        assert!(Config::from_settings([("public_url", "http://127.0.0.1:4000")]).is_ok());
+        assert!(
+            Config::from_settings([
+                ("public_url", "http://mcp.internal"),
+                ("allow_insecure_public_url", "on"),
+            ])
+            .is_ok()
+        );
+    }
+}

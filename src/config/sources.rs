@@ -1,0 +1,187 @@
+//! Where settings come from: flags, then environment, then `.env`, then the TOML file. The first
+//! that sets one wins.
+
+use std::{collections::HashMap, fmt, path::Path};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::{
+    ConfigError,
+    settings::{self, CONFIG_FILE, SETTINGS, Setting},
+};
+
+/// Where a value was found, for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Source {
+    Flag,
+    Environment,
+    DotEnv,
+    File { path: String, line: usize },
+    Given,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => f.write_str("on the command line"),
+            Self::Environment => f.write_str("in the environment"),
+            Self::DotEnv => f.write_str("in .env"),
+            Self::File { path, line } => write!(f, "in {path}, line {line}"),
+            Self::Given => f.write_str("in the given settings"),
+        }
+    }
+}
+
+/// What somebody set.
+#[derive(Debug, Clone)]
+pub(super) struct RawValue {
+    pub(super) text: String,
+    pub(super) source: Source,
+}
+
+/// What was set, whoever set it, by key. Nothing has been understood yet.
+#[derive(Debug, Default)]
+pub(super) struct RawSettings(HashMap<&'static str, RawValue>);
+
+impl RawSettings {
+    pub(super) fn get(&self, key: &str) -> Option<&RawValue> {
+        self.0.get(key)
+    }
+
+    /// From pairs of key and value; a program's own way to configure a server.
+    pub(super) fn from_pairs<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        errors: &mut Vec<ConfigError>,
+    ) -> Self {
+        let mut raw = Self::default();
+        for (key, text) in pairs {
+            match Setting::of(key) {
+                Some(setting) => raw.set(setting, text.to_owned(), Source::Given),
+                None => errors.push(ConfigError::unknown_key(key, &Source::Given)),
+            }
+        }
+        raw
+    }
+
+    /// From all four sources. `flags` holds what was typed, by key.
+    pub(super) fn gather(
+        flags: &HashMap<&'static str, String>,
+        environment: &dyn Fn(&str) -> Option<String>,
+        directory: &Path,
+        errors: &mut Vec<ConfigError>,
+    ) -> Self {
+        let dot_env = read_dot_env(&directory.join(".env"), errors);
+        let mut raw = Self::default();
+        for setting in settings::all() {
+            let typed = flags.get(setting.key).cloned();
+            let from_env = setting.env.and_then(environment);
+            let from_dot_env = setting.env.and_then(|env| dot_env.get(env).cloned());
+            let first = typed
+                .map(|text| (text, Source::Flag))
+                .or_else(|| from_env.map(|text| (text, Source::Environment)))
+                .or_else(|| from_dot_env.map(|text| (text, Source::DotEnv)));
+            if let Some((text, source)) = first {
+                raw.set(setting, text, source);
+            }
+        }
+        if let Some(file) = raw.get(CONFIG_FILE.key).cloned() {
+            raw.read_file(directory, &file, errors);
+        }
+        raw
+    }
+
+    /// An empty value is no value: `.env` files list what they leave alone.
+    fn set(&mut self, setting: &'static Setting, text: String, source: Source) {
+        if !text.trim().is_empty() {
+            self.0
+                .entry(setting.key)
+                .or_insert(RawValue { text, source });
+        }
+    }
+
+    fn read_file(&mut self, directory: &Path, file: &RawValue, errors: &mut Vec<ConfigError>) {
+        let path = &file.text;
+        let text = match std::fs::read_to_string(directory.join(path)) {
+            Ok(text) => text,
+            Err(error) => {
+                errors.push(ConfigError::new(format!(
+                    "{}: cannot read {path}: {error}",
+                    CONFIG_FILE.name()
+                )));
+                return;
+            }
+        };
+        let line_of = |offset: usize| {
+            let before = text.get(..offset).unwrap_or(&text);
+            before.matches('\n').count() + 1
+        };
+        match DeTable::parse(&text) {
+            Ok(table) => self.read_table("", table.get_ref(), path, &line_of, errors),
+            Err(error) => errors.push(ConfigError::new(format!(
+                "{path}, line {}: {}",
+                line_of(error.span().map_or(0, |span| span.start)),
+                error.message()
+            ))),
+        }
+    }
+
+    fn read_table(
+        &mut self,
+        prefix: &str,
+        table: &DeTable<'_>,
+        path: &str,
+        line_of: &dyn Fn(usize) -> usize,
+        errors: &mut Vec<ConfigError>,
+    ) {
+        for (name, value) in table {
+            let key = format!("{prefix}{}", name.get_ref());
+            let source = Source::File {
+                path: path.to_owned(),
+                line: line_of(name.span().start),
+            };
+            let table_prefix = format!("{key}.");
+            if let Some(inner) = value.get_ref().as_table()
+                && SETTINGS.iter().any(|s| s.key.starts_with(&table_prefix))
+            {
+                self.read_table(&table_prefix, inner, path, line_of, errors);
+                continue;
+            }
+            match (Setting::of(&key), as_text(value)) {
+                (Some(setting), Some(text)) => self.set(setting, text, source),
+                (Some(_), None) => errors.push(ConfigError::new(format!(
+                    "{key} ({source}): expected a string, a number, true or false, or a list of \
+                     strings"
+                ))),
+                (None, _) => errors.push(ConfigError::unknown_key(&key, &source)),
+            }
+        }
+    }
+}
+
+/// A TOML value as it would be written in the environment.
+fn as_text(value: &Spanned<DeValue<'_>>) -> Option<String> {
+    match value.get_ref() {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(flag) => Some(if *flag { "on" } else { "off" }.to_owned()),
+        DeValue::Array(items) => {
+            let items: Option<Vec<String>> = items.iter().map(as_text).collect();
+            Some(items?.join(","))
+        }
+        DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => None,
+    }
+}
+
+fn read_dot_env(path: &Path, errors: &mut Vec<ConfigError>) -> HashMap<String, String> {
+    if !path.exists() {
+        return HashMap::new();
+    }
+    let read = dotenvy::from_path_iter(path).and_then(Iterator::collect);
+    read.unwrap_or_else(|error| {
+        errors.push(ConfigError::new(format!(".env: {error}")));
+        HashMap::new()
+    })
+}

@@ -1,0 +1,153 @@
+//! Grants: this person allowed this client these scopes for this resource. The unit that a person
+//! sees and revokes; every token belongs to one.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use uuid::Uuid;
+
+use super::{client::ClientId, scope::ScopeSet, user::UserId};
+use crate::{clock::Timestamp, secret::Digest};
+
+/// Names a grant. Not a secret: it opens nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GrantId(Uuid);
+
+impl GrantId {
+    /// A new one.
+    pub fn mint() -> Self {
+        Self(Uuid::new_v4())
+    }
+
+    /// Reads one that a person typed.
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+}
+
+impl fmt::Display for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Debug for GrantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "GrantId({})", self.0)
+    }
+}
+
+/// What a person allowed.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    /// Names it.
+    pub id: GrantId,
+    /// Who allowed it.
+    pub user: UserId,
+    /// To whom.
+    pub client: ClientId,
+    /// What the client called itself then.
+    pub client_name: String,
+    /// What was allowed.
+    pub scopes: ScopeSet,
+    /// For which resource (RFC 8707).
+    pub resource: Arc<str>,
+    /// When.
+    pub created_at: Timestamp,
+    /// When a token of it was last used, to the minute.
+    pub last_used_at: Timestamp,
+}
+
+/// What an access token authorizes: all that the resource server knows of a caller.
+#[derive(Debug)]
+pub struct Authorization {
+    /// On whose behalf.
+    pub user: UserId,
+    /// By which client.
+    pub client: ClientId,
+    /// Under which grant.
+    pub grant: GrantId,
+    /// What it may do.
+    pub scopes: ScopeSet,
+    /// The resource that it is bound to (RFC 8707).
+    pub resource: Arc<str>,
+    /// Until when.
+    pub expires_at: Timestamp,
+}
+
+/// How coarse the record of a grant's last use is. Between two records reading a token writes
+/// nothing.
+const USE_RECORDED_EVERY: Duration = Duration::from_mins(1);
+
+/// An access token as a store keeps it.
+#[derive(Debug)]
+pub struct StoredAccessToken {
+    /// What it authorizes.
+    pub authorization: Arc<Authorization>,
+    /// When its last use was recorded, in milliseconds since the epoch.
+    recorded_use: AtomicU64,
+}
+
+impl StoredAccessToken {
+    /// A token that has just been issued.
+    pub fn new(authorization: Authorization, now: Timestamp) -> Self {
+        Self {
+            authorization: Arc::new(authorization),
+            recorded_use: AtomicU64::new(now.as_millis()),
+        }
+    }
+
+    /// Whether a use at `now` is worth recording. Of several callers at once, one is told yes.
+    pub fn is_use_due(&self, now: Timestamp) -> bool {
+        let recorded = self.recorded_use.load(Ordering::Relaxed);
+        now.since(Timestamp::from_millis(recorded)) >= USE_RECORDED_EVERY
+            && self
+                .recorded_use
+                .compare_exchange(
+                    recorded,
+                    now.as_millis(),
+                    Ordering::Relaxed,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
+    }
+}
+
+/// A token response, encrypted under a key that only the presented refresh token yields.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedAnswer(pub Arc<[u8]>);
+
+impl fmt::Debug for SealedAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedAnswer([redacted])")
+    }
+}
+
+/// A refresh token as a store keeps it. It is used once; within the grace window after that it
+/// yields the same answer again.
+#[derive(Debug, Clone)]
+pub struct StoredRefreshToken {
+    /// What it continues.
+    pub grant: Arc<Grant>,
+    /// Until when.
+    pub expires_at: Timestamp,
+    /// The token that it replaced; `None` for a grant's first.
+    pub predecessor: Option<Digest>,
+    /// When it was used, and what the answer was.
+    pub rotation: Option<Rotation>,
+}
+
+/// The use of a refresh token.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// When.
+    pub at: Timestamp,
+    /// What the client was told.
+    pub answer: SealedAnswer,
+}

@@ -1,0 +1,12 @@
+//! Sessions of the MCP revisions that have them (2024-11-05 to 2025-11-25).
+
+use crate::clock::Timestamp;
+
+/// What one session remembers. There may be a million of them, so it is kept small.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct McpSession {
+    /// The protocol version that was negotiated, as it is spelled on the wire.
+    pub protocol_version: &'static str,
+    /// When it ends unless the client uses it before. Moved on with every use, to the minute.
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,186 @@
+//! Scopes: what a token is good for (RFC 6749 §3.3).
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+/// One scope: `scope-token` of RFC 6749 §3.3, printable ASCII without blank, `"` and `\`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Scope(Arc<str>);
+
+impl Scope {
+    /// Reads one scope; `None` if a character is not allowed in it.
+    pub fn parse(text: &str) -> Option<Self> {
+        let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5B | 0x5D..=0x7E);
+        (!text.is_empty() && text.bytes().all(allowed)).then(|| Self(text.into()))
+    }
+
+    /// The scope as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Scope({})", self.0)
+    }
+}
+
+/// A set of scopes. Order and repetition carry no meaning (RFC 6749 §3.3), so it has neither.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ScopeSet(BTreeSet<Scope>);
+
+impl ScopeSet {
+    /// Reads a space-delimited list. What is not a scope is left out: whoever asks for it cannot
+    /// be granted it.
+    pub fn parse(text: &str) -> Self {
+        text.split(' ').filter_map(Scope::parse).collect()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether `scope` is among them.
+    pub fn contains(&self, scope: &Scope) -> bool {
+        self.0.contains(scope)
+    }
+
+    /// Those that are in both sets.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.0.intersection(&other.0).cloned().collect())
+    }
+
+    /// In alphabetical order.
+    pub fn iter(&self) -> impl Iterator<Item = &Scope> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<Scope> for ScopeSet {
+    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
+        Self(scopes.into_iter().collect())
+    }
+}
+
+impl fmt::Display for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, scope) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str(" ")?;
+            }
+            f.write_str(scope.as_str())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ScopeSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ScopeSet({self})")
+    }
+}
+
+/// A scope that this server knows, and what it means to a person.
+#[derive(Debug, Clone)]
+pub struct ScopeDefinition {
+    /// The scope.
+    pub scope: Scope,
+    /// What whoever holds it can do, in words for the consent page.
+    pub description: String,
+}
+
+/// The scope that asks for a refresh token (OpenID Connect Core §11). It is about the client's
+/// own comfort and opens nothing, so resource metadata and challenges do not name it.
+pub const OFFLINE_ACCESS: &str = "offline_access";
+
+/// The table of scopes that metadata, challenges, consent and enforcement all read.
+#[derive(Debug, Clone)]
+pub struct ScopeCatalogue {
+    resource: Vec<ScopeDefinition>,
+    offline_access: ScopeDefinition,
+    default: ScopeSet,
+}
+
+impl ScopeCatalogue {
+    /// A catalogue of what the resource offers. The first scope is the default one.
+    pub fn new(resource: Vec<ScopeDefinition>) -> Self {
+        let default = resource.iter().take(1).map(|d| d.scope.clone()).collect();
+        Self {
+            resource,
+            offline_access: ScopeDefinition {
+                scope: Scope(OFFLINE_ACCESS.into()),
+                description: "Stay connected while you are away, until you end it".to_owned(),
+            },
+            default,
+        }
+    }
+
+    /// The catalogue of a server whose operator has not written one.
+    pub fn built_in() -> Self {
+        Self::new(vec![ScopeDefinition {
+            scope: Scope("mcp".into()),
+            description: "Use the tools of this server on your behalf".to_owned(),
+        }])
+    }
+
+    /// Scopes that open something on the resource.
+    pub fn resource_scopes(&self) -> impl Iterator<Item = &ScopeDefinition> {
+        self.resource.iter()
+    }
+
+    /// Every scope that can be asked for.
+    pub fn all(&self) -> impl Iterator<Item = &ScopeDefinition> {
+        self.resource.iter().chain([&self.offline_access])
+    }
+
+    /// What is granted when nothing that we know was asked for.
+    pub fn default_scopes(&self) -> &ScopeSet {
+        &self.default
+    }
+
+    /// Narrows what a client asks for to what exists. Unknown scopes are dropped, not refused
+    /// (Claude asks for `claudeai`), and if none that opens something is left, the default is
+    /// added.
+    pub fn narrow(&self, requested: &ScopeSet) -> ScopeSet {
+        let known: ScopeSet = self
+            .all()
+            .map(|definition| &definition.scope)
+            .filter(|scope| requested.contains(scope))
+            .cloned()
+            .collect();
+        if self.resource.iter().any(|d| known.contains(&d.scope)) {
+            return known;
+        }
+        known.iter().chain(self.default.iter()).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn narrowed(requested: &str) -> String {
+        ScopeCatalogue::built_in()
+            .narrow(&ScopeSet::parse(requested))
+            .to_string()
+    }
+
+    #[test]
+    fn unknown_scopes_are_dropped_and_nothing_left_means_the_default() {
+        assert_eq!(narrowed(""), "mcp");
+        assert_eq!(narrowed("claudeai"), "mcp");
+        assert_eq!(narrowed("openid mcp"), "mcp");
+        assert_eq!(narrowed("offline_access"), "mcp offline_access");
+        assert_eq!(narrowed("mcp  offline_access mcp"), "mcp offline_access");
+    }
+
+    #[test]
+    fn scopes_keep_to_the_grammar() {
+        for bad in ["", "a b", "a\"b", "a\\b", "ä", "a\u{7f}", "a\n"] {
+            assert_eq!(Scope::parse(bad), None, "{bad:?}");
+        }
+        assert!(Scope::parse("files:read/all!").is_some());
+    }
+}

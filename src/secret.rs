@@ -1,0 +1,201 @@
+//! Secrets: minting, digests, redaction.
+//!
+//! Whoever holds one of these values may do something. So each has a type of its own, which neither
+//! prints, serializes nor compares itself; stores keep its [`Digest`] and nothing else.
+
+use std::fmt;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rand::{TryRng as _, rngs::SysRng};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+/// Bytes of randomness in every minted secret.
+const ENTROPY: usize = 32;
+
+/// The SHA-256 of a secret: what stores are given to find it by.
+///
+/// No salt and no slow hash: the secrets are 256 bits of randomness, so nobody can guess their way
+/// from a digest to a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest of a text that somebody presented as a secret.
+    pub fn of(presented: &str) -> Self {
+        Self(Sha256::digest(presented.as_bytes()).into())
+    }
+
+    /// A digest that depends on what it is for, so that one secret can yield several values of
+    /// which none leads to another.
+    pub fn derive(purpose: &str, secret: &str) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(purpose.as_bytes());
+        hash.update([0]);
+        hash.update(secret.as_bytes());
+        Self(hash.finalize().into())
+    }
+
+    /// Compares in a time that does not depend on where the two differ.
+    pub fn matches(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+
+    /// The digest in base64url, 43 characters.
+    pub fn to_base64url(self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0)
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Enough to tell two apart in a test's output.
+        write!(f, "Digest({:02x}{:02x}…)", self.0[0], self.0[1])
+    }
+}
+
+/// Fills an array from the operating system's generator.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    SysRng
+        .try_fill_bytes(&mut bytes)
+        .expect("the operating system's random generator works once it has been seeded at boot");
+    bytes
+}
+
+macro_rules! secret {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)+) => {$(
+        $(#[$doc])*
+        pub struct $name(Box<str>);
+
+        impl $name {
+            /// A new one, of 256 random bits. The prefix lets leak scanners recognise it.
+            pub fn mint() -> Self {
+                let random = URL_SAFE_NO_PAD.encode(random_bytes::<ENTROPY>());
+                Self(format!(concat!($prefix, "{}"), random).into())
+            }
+
+            /// What a caller claims to be one.
+            pub fn presented(text: impl Into<Box<str>>) -> Self {
+                Self(text.into())
+            }
+
+            /// The secret itself, for the one message that delivers it.
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
+
+            /// What a store knows it by.
+            pub fn digest(&self) -> Digest {
+                Digest::of(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    )+};
+}
+
+secret! {
+    /// Opens `/mcp` (RFC 6750).
+    AccessToken = "at_";
+    /// Yields new access tokens (RFC 6749 §1.5).
+    RefreshToken = "rt_";
+    /// What a client exchanges for its first tokens (RFC 6749 §4.1.2).
+    AuthorizationCode = "ac_";
+    /// Authenticates a confidential client (RFC 6749 §2.3.1).
+    ClientSecret = "cs_";
+    /// The cookie of a person who has signed in.
+    BrowserSessionId = "bs_";
+    /// The cookie of a browser that nobody has signed in with yet.
+    BrowserId = "br_";
+    /// Names an authorization request that waits for a person. Worth nothing without the cookie
+    /// of the browser that brought it.
+    PendingId = "ar_";
+    /// The `Mcp-Session-Id` of a client of the session-based protocol.
+    McpSessionId = "ms_";
+}
+
+/// What the built-in user signs in with.
+pub struct Passcode(Box<str>);
+
+impl Passcode {
+    /// One chosen by the operator.
+    pub fn chosen(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// One of 130 random bits, in groups that can be read from a terminal and typed.
+    pub fn generate() -> Self {
+        // Digits and letters that are not taken for one another; 32 of them, five bits each.
+        const ALPHABET: &[u8; 32] = b"23456789abcdefghijkmnpqrstuvwxyz";
+        let letters: Vec<char> = random_bytes::<26>()
+            .iter()
+            .filter_map(|byte| ALPHABET.get(usize::from(byte & 31)))
+            .map(|letter| char::from(*letter))
+            .collect();
+        let groups: Vec<String> = letters
+            .chunks(7)
+            .map(|group| group.iter().collect())
+            .collect();
+        Self(groups.join("-").into())
+    }
+
+    /// The passcode itself, to be shown to the operator once.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `presented` is it. Takes the same time whatever was presented: both sides are
+    /// hashed, and the hashes are compared without leaving early.
+    pub fn matches(&self, presented: &str) -> bool {
+        Digest::of(&self.0).matches(&Digest::of(presented))
+    }
+}
+
+impl fmt::Debug for Passcode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passcode([redacted])")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_gives_nothing_away() {
+        let token = AccessToken::mint();
+        assert_eq!(format!("{token:?}"), "AccessToken([redacted])");
+        assert_eq!(
+            format!("{:?}", Passcode::generate()),
+            "Passcode([redacted])"
+        );
+    }
+
+    #[test]
+    fn minted_secrets_carry_their_prefix_and_256_bits() {
+        let token = AccessToken::mint();
+        let random = token.expose().strip_prefix("at_").unwrap();
+        assert_eq!(URL_SAFE_NO_PAD.decode(random).unwrap().len(), 32);
+    }
+
+    #[test]
+    fn a_generated_passcode_has_26_letters_of_five_bits() {
+        let passcode = Passcode::generate();
+        let letters = passcode.expose().chars().filter(|c| *c != '-').count();
+        assert_eq!(letters, 26);
+        assert!(passcode.matches(passcode.expose()));
+        assert!(!passcode.matches("guess"));
+    }
+
+    #[test]
+    fn what_is_derived_for_one_purpose_is_no_use_for_another() {
+        let here = Digest::derive("csrf", "secret");
+        assert!(!here.matches(&Digest::derive("other", "secret")));
+        assert!(!here.matches(&Digest::of("secret")));
+    }
+}

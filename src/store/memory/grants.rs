@@ -1,0 +1,239 @@
+//! Grants and their tokens, in memory.
+
+use std::{collections::HashMap, sync::Arc};
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, State};
+use crate::{
+    clock::Timestamp,
+    model::grant::{Grant, GrantId, Rotation, SealedAnswer, StoredAccessToken, StoredRefreshToken},
+    secret::Digest,
+    store::{Grants, Issue, NewAccessToken, RefreshOutcome, Result, Successor},
+};
+
+#[derive(Default)]
+pub(super) struct GrantTable {
+    grants: HashMap<GrantId, Entry>,
+    access_tokens: HashMap<Digest, Arc<StoredAccessToken>>,
+    refresh_tokens: HashMap<Digest, StoredRefreshToken>,
+}
+
+struct Entry {
+    grant: Arc<Grant>,
+    last_used_at: Timestamp,
+    /// What has to go when the grant goes.
+    access_tokens: Vec<Digest>,
+    refresh_tokens: Vec<Digest>,
+}
+
+impl GrantTable {
+    pub(super) fn begin(&mut self, issue: Issue, now: Timestamp) {
+        let grant = Arc::new(issue.grant);
+        let entry = Entry {
+            grant: Arc::clone(&grant),
+            last_used_at: now,
+            access_tokens: Vec::new(),
+            refresh_tokens: Vec::new(),
+        };
+        self.grants.insert(grant.id, entry);
+        self.keep_access(grant.id, issue.access, now);
+        if let Some((digest, expires_at)) = issue.refresh {
+            let token = StoredRefreshToken {
+                grant,
+                expires_at,
+                predecessor: None,
+                rotation: None,
+            };
+            self.keep_refresh(digest, token);
+        }
+    }
+
+    fn keep_access(&mut self, grant: GrantId, token: NewAccessToken, now: Timestamp) {
+        if let Some(entry) = self.grants.get_mut(&grant) {
+            entry.access_tokens.push(token.digest);
+            let stored = StoredAccessToken::new(token.authorization, now);
+            self.access_tokens.insert(token.digest, Arc::new(stored));
+        }
+    }
+
+    fn keep_refresh(&mut self, digest: Digest, token: StoredRefreshToken) {
+        if let Some(entry) = self.grants.get_mut(&token.grant.id) {
+            entry.refresh_tokens.push(digest);
+            self.refresh_tokens.insert(digest, token);
+        }
+    }
+
+    fn live_refresh(&self, token: &Digest, now: Timestamp) -> Option<&StoredRefreshToken> {
+        self.refresh_tokens
+            .get(token)
+            .filter(|stored| stored.expires_at > now)
+    }
+
+    fn rotate(&mut self, token: &Digest, successor: Successor, now: Timestamp) -> RefreshOutcome {
+        let Some(stored) = self.live_refresh(token, now) else {
+            return RefreshOutcome::Unknown;
+        };
+        let grant = Arc::clone(&stored.grant);
+        match &stored.rotation {
+            Some(rotation) if now.since(rotation.at) <= successor.grace => {
+                return RefreshOutcome::Repeated(rotation.answer.clone());
+            }
+            Some(_) => return RefreshOutcome::Reused(grant.id),
+            None => {}
+        }
+        if let Some(stored) = self.refresh_tokens.get_mut(token) {
+            stored.rotation = Some(Rotation {
+                at: now,
+                answer: successor.answer,
+            });
+        }
+        self.touch(grant.id, now);
+        self.keep_access(grant.id, successor.access, now);
+        let next = StoredRefreshToken {
+            grant,
+            expires_at: successor.expires_at,
+            predecessor: Some(*token),
+            rotation: None,
+        };
+        self.keep_refresh(successor.digest, next);
+        RefreshOutcome::Rotated
+    }
+
+    fn touch(&mut self, grant: GrantId, now: Timestamp) {
+        if let Some(entry) = self.grants.get_mut(&grant) {
+            entry.last_used_at = entry.last_used_at.max(now);
+        }
+    }
+
+    fn end(&mut self, grant: GrantId) -> Option<Arc<Grant>> {
+        let entry = self.grants.remove(&grant)?;
+        for token in &entry.access_tokens {
+            self.access_tokens.remove(token);
+        }
+        for token in &entry.refresh_tokens {
+            self.refresh_tokens.remove(token);
+        }
+        Some(entry.grant)
+    }
+
+    fn is_live(&self, entry: &Entry, now: Timestamp) -> bool {
+        let usable = |token: &Digest| {
+            self.live_refresh(token, now)
+                .is_some_and(|stored| stored.rotation.is_none())
+        };
+        // The newest tokens are last, and are the likeliest to be alive.
+        entry.refresh_tokens.iter().rev().any(usable)
+            || entry.access_tokens.iter().rev().any(|token| {
+                self.access_tokens
+                    .get(token)
+                    .is_some_and(|stored| stored.authorization.expires_at > now)
+            })
+    }
+
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        self.access_tokens
+            .retain(|_, stored| stored.authorization.expires_at > now);
+        self.refresh_tokens
+            .retain(|_, stored| stored.expires_at > now);
+        let (access, refresh) = (&self.access_tokens, &self.refresh_tokens);
+        self.grants.retain(|_, entry| {
+            entry.access_tokens.retain(|t| access.contains_key(t));
+            entry.refresh_tokens.retain(|t| refresh.contains_key(t));
+            !entry.access_tokens.is_empty() || !entry.refresh_tokens.is_empty()
+        });
+    }
+}
+
+impl State {
+    fn revoke(&mut self, grant: GrantId) -> bool {
+        let Some(ended) = self.grants.end(grant) else {
+            return false;
+        };
+        self.authorizations
+            .forget_consent(&ended.user, &ended.client);
+        true
+    }
+}
+
+#[async_trait]
+impl Grants for MemoryStore {
+    async fn access_token(
+        &self,
+        token: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<StoredAccessToken>>> {
+        let state = self.read();
+        let stored = state.grants.access_tokens.get(token);
+        Ok(stored
+            .filter(|stored| stored.authorization.expires_at > now)
+            .cloned())
+    }
+
+    async fn refresh_token(
+        &self,
+        token: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<StoredRefreshToken>> {
+        Ok(self.read().grants.live_refresh(token, now).cloned())
+    }
+
+    async fn rotate_refresh_token(
+        &self,
+        token: &Digest,
+        successor: Successor,
+        now: Timestamp,
+    ) -> Result<RefreshOutcome> {
+        let state = &mut *self.write();
+        let outcome = state.grants.rotate(token, successor, now);
+        if let RefreshOutcome::Reused(grant) = outcome {
+            state.revoke(grant);
+        }
+        Ok(outcome)
+    }
+
+    async fn replace_answer(
+        &self,
+        token: &Digest,
+        previous: &SealedAnswer,
+        answer: SealedAnswer,
+        access: NewAccessToken,
+    ) -> Result<bool> {
+        let grants = &mut self.write().grants;
+        let Some(stored) = grants.refresh_tokens.get_mut(token) else {
+            return Ok(false);
+        };
+        let grant = stored.grant.id;
+        let Some(rotation) = stored.rotation.as_mut().filter(|r| r.answer == *previous) else {
+            return Ok(false);
+        };
+        rotation.answer = answer;
+        let now = rotation.at;
+        grants.keep_access(grant, access, now);
+        Ok(true)
+    }
+
+    async fn touch_grant(&self, grant: GrantId, now: Timestamp) -> Result<()> {
+        self.write().grants.touch(grant, now);
+        Ok(())
+    }
+
+    async fn grants(&self, now: Timestamp) -> Result<Vec<Grant>> {
+        let table = &self.read().grants;
+        let mut grants: Vec<Grant> = table
+            .grants
+            .values()
+            .filter(|entry| table.is_live(entry, now))
+            .map(|entry| Grant {
+                last_used_at: entry.last_used_at,
+                ..(*entry.grant).clone()
+            })
+            .collect();
+        grants.sort_by_key(|grant| (grant.created_at, grant.id));
+        Ok(grants)
+    }
+
+    async fn revoke_grant(&self, grant: GrantId) -> Result<bool> {
+        Ok(self.write().revoke(grant))
+    }
+}

@@ -1,0 +1,101 @@
+//! The engine that forgets on restart: plain maps behind one lock.
+//!
+//! The lock is never held across an await. Everything that strangers can add to is capped, and
+//! what has expired is swept a room at a time, so that no sweep holds the lock for long.
+
+mod authorizations;
+mod browser_sessions;
+mod clients;
+mod grants;
+mod mcp_sessions;
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use async_trait::async_trait;
+
+use super::{Result, Store};
+use crate::clock::Timestamp;
+
+/// How much the memory engine keeps at most.
+#[derive(Debug, Clone, Copy)]
+pub struct MemoryLimits {
+    /// Clients that have never completed an authorization.
+    pub clients: usize,
+    /// Authorization requests that wait for a person.
+    pub pending_authorizations: usize,
+    /// MCP sessions in all.
+    pub mcp_sessions: usize,
+    /// MCP sessions of one person with one client.
+    pub mcp_sessions_per_grant: usize,
+}
+
+impl Default for MemoryLimits {
+    fn default() -> Self {
+        Self {
+            clients: 50_000,
+            pending_authorizations: 20_000,
+            mcp_sessions: 1_000_000,
+            mcp_sessions_per_grant: 100_000,
+        }
+    }
+}
+
+/// State in memory, shared by its clones.
+#[derive(Clone)]
+pub struct MemoryStore {
+    limits: MemoryLimits,
+    state: Arc<RwLock<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    clients: clients::ClientTable,
+    authorizations: authorizations::AuthorizationTable,
+    grants: grants::GrantTable,
+    browser_sessions: browser_sessions::BrowserSessionTable,
+    mcp_sessions: mcp_sessions::McpSessionTable,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new(limits: MemoryLimits) -> Self {
+        Self {
+            limits,
+            state: Arc::default(),
+        }
+    }
+
+    // A panic under the lock cannot leave a table half changed in a way that matters more than
+    // serving on: every step checks before it changes.
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MemoryStore").finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn sweep(&self, now: Timestamp) -> Result<()> {
+        self.write().authorizations.sweep(now);
+        self.write().grants.sweep(now);
+        self.write().browser_sessions.sweep(now);
+        let owners = self.read().mcp_sessions.owners();
+        for owner in owners {
+            self.write().mcp_sessions.sweep(&owner, now);
+        }
+        Ok(())
+    }
+
+    async fn is_ready(&self) -> Result<()> {
+        Ok(())
+    }
+}

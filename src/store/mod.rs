@@ -1,0 +1,265 @@
+//! What the server remembers, as atomic steps.
+//!
+//! Each method is one step that happens wholly or not at all, whoever else is at work: redeem,
+//! rotate, revoke; never get-then-put. A thing that is not there, or no longer, is `Ok(None)`;
+//! [`StoreError`] means that the engine failed. Secrets come and go as digests only.
+//!
+//! The traits are object-safe. Every engine passes `tests/store_contract.rs`.
+
+mod memory;
+
+use std::{error::Error, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+pub use memory::{MemoryLimits, MemoryStore};
+
+use crate::{
+    clock::Timestamp,
+    model::{
+        authorization::{CodeGrant, PendingAuthorization, StoredCode},
+        client::{Client, ClientId},
+        grant::{
+            Authorization, Grant, GrantId, SealedAnswer, StoredAccessToken, StoredRefreshToken,
+        },
+        mcp_session::McpSession,
+        redirect_uri::RedirectUri,
+        scope::ScopeSet,
+        user::{BrowserSession, UserId},
+    },
+    secret::Digest,
+};
+
+/// The engine failed. Nothing was decided: the caller may try again.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed: {0}")]
+pub struct StoreError(#[source] pub Box<dyn Error + Send + Sync>);
+
+/// What a step of the store comes to.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// Clients that have registered.
+#[async_trait]
+pub trait Clients: Send + Sync {
+    /// Keeps a new client. Where the engine's cap is reached, the oldest client that never
+    /// completed an authorization gives way; one that did never does.
+    async fn insert_client(&self, client: Client) -> Result<()>;
+
+    /// The client of that identifier.
+    async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>>;
+}
+
+/// Authorizations on their way.
+#[async_trait]
+pub trait Authorizations: Send + Sync {
+    /// Keeps a request that waits for a person. Where the cap is reached, the oldest gives way.
+    async fn insert_pending(&self, id: Digest, pending: PendingAuthorization) -> Result<()>;
+
+    /// The request of that name, if it is bound to `browser`. One that is bound to no browser yet
+    /// is bound to this one.
+    async fn pending(
+        &self,
+        id: &Digest,
+        browser: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<PendingAuthorization>>>;
+
+    /// Takes the request away, so that exactly one caller can answer it.
+    async fn take_pending(
+        &self,
+        id: &Digest,
+        browser: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<PendingAuthorization>>>;
+
+    /// Keeps a code.
+    async fn insert_code(&self, code: Digest, grant: CodeGrant) -> Result<()>;
+
+    /// The code, whether or not it has been redeemed; `None` once it has expired without.
+    async fn code(&self, code: &Digest, now: Timestamp) -> Result<Option<StoredCode>>;
+
+    /// Redeems a code: marks it, begins the grant and keeps its first tokens. Of many callers at
+    /// once exactly one is told [`Redemption::Redeemed`].
+    async fn redeem_code(&self, code: &Digest, issue: Issue, now: Timestamp) -> Result<Redemption>;
+
+    /// Remembers that a person allowed a client, so as not to ask again.
+    async fn remember_consent(&self, consent: Consent) -> Result<()>;
+
+    /// Whether exactly that is remembered.
+    async fn is_consent_remembered(&self, consent: &Consent) -> Result<bool>;
+}
+
+/// Grants and their tokens.
+#[async_trait]
+pub trait Grants: Send + Sync {
+    /// An access token that is there, not expired and not revoked. The hot path.
+    async fn access_token(
+        &self,
+        token: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<StoredAccessToken>>>;
+
+    /// A refresh token, used or not; `None` once it has expired or its grant was revoked.
+    async fn refresh_token(
+        &self,
+        token: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<StoredRefreshToken>>;
+
+    /// Uses a refresh token: replaces it by its successor and keeps the new access token. Of many
+    /// callers at once exactly one is told [`RefreshOutcome::Rotated`]. Reuse after the grace window
+    /// revokes the grant within the same step.
+    async fn rotate_refresh_token(
+        &self,
+        token: &Digest,
+        successor: Successor,
+        now: Timestamp,
+    ) -> Result<RefreshOutcome>;
+
+    /// Replaces the answer of a token that was used, if it still is `previous`: the access token
+    /// in it has expired within the grace window. `false` if somebody else was first.
+    async fn replace_answer(
+        &self,
+        token: &Digest,
+        previous: &SealedAnswer,
+        answer: SealedAnswer,
+        access: NewAccessToken,
+    ) -> Result<bool>;
+
+    /// Notes that a grant was used.
+    async fn touch_grant(&self, grant: GrantId, now: Timestamp) -> Result<()>;
+
+    /// Every live grant, oldest first.
+    async fn grants(&self, now: Timestamp) -> Result<Vec<Grant>>;
+
+    /// Ends a grant and everything under it at once: its tokens, and the remembered consent of
+    /// its person and client. `false` if there is none of that name.
+    async fn revoke_grant(&self, grant: GrantId) -> Result<bool>;
+}
+
+/// Browsers in which somebody has signed in.
+#[async_trait]
+pub trait BrowserSessions: Send + Sync {
+    /// Keeps a browser session.
+    async fn insert_browser_session(&self, id: Digest, session: BrowserSession) -> Result<()>;
+
+    /// The browser session of that cookie.
+    async fn browser_session(&self, id: &Digest, now: Timestamp) -> Result<Option<BrowserSession>>;
+}
+
+/// Sessions of the MCP revisions that have them. A session belongs to a person and a client, and
+/// is not found for anyone else.
+#[async_trait]
+pub trait McpSessions: Send + Sync {
+    /// Keeps a session. Where a cap is reached, those that have been idle longest give way.
+    async fn insert_mcp_session(
+        &self,
+        owner: &SessionOwner,
+        id: Digest,
+        session: McpSession,
+    ) -> Result<()>;
+
+    /// The session, noting that it was used (to the minute: most calls write nothing). It lasts
+    /// for `idle_timeout` from now.
+    async fn mcp_session(
+        &self,
+        owner: &SessionOwner,
+        id: &Digest,
+        now: Timestamp,
+        idle_timeout: Duration,
+    ) -> Result<Option<McpSession>>;
+
+    /// Ends a session. `false` if there is none.
+    async fn end_mcp_session(&self, owner: &SessionOwner, id: &Digest) -> Result<bool>;
+}
+
+/// Everything that the server remembers.
+#[async_trait]
+pub trait Store: Clients + Authorizations + Grants + BrowserSessions + McpSessions {
+    /// Forgets what has expired.
+    async fn sweep(&self, now: Timestamp) -> Result<()>;
+
+    /// Whether the engine can serve.
+    async fn is_ready(&self) -> Result<()>;
+}
+
+/// The first tokens of a grant.
+#[derive(Debug)]
+pub struct Issue {
+    /// The grant that begins.
+    pub grant: Grant,
+    /// Its first access token.
+    pub access: NewAccessToken,
+    /// Its first refresh token and when that expires, unless the client wants none.
+    pub refresh: Option<(Digest, Timestamp)>,
+}
+
+/// An access token to be kept.
+#[derive(Debug)]
+pub struct NewAccessToken {
+    /// What it is found by.
+    pub digest: Digest,
+    /// What it authorizes.
+    pub authorization: Authorization,
+}
+
+/// What a redemption came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Redemption {
+    /// The tokens are kept; tell the client.
+    Redeemed,
+    /// Somebody was first, and this grant came of it.
+    AlreadyRedeemed(GrantId),
+    /// No such code, or it has expired.
+    Unknown,
+}
+
+/// What replaces a refresh token.
+#[derive(Debug)]
+pub struct Successor {
+    /// The new refresh token.
+    pub digest: Digest,
+    /// Until when it can be used.
+    pub expires_at: Timestamp,
+    /// The access token that comes with it.
+    pub access: NewAccessToken,
+    /// The answer, sealed under the token that is being used.
+    pub answer: SealedAnswer,
+    /// For how long the same token yields the same answer.
+    pub grace: Duration,
+}
+
+/// What the use of a refresh token came to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    /// The successor is kept; tell the client.
+    Rotated,
+    /// It was used a moment ago: give the same answer again.
+    Repeated(SealedAnswer),
+    /// It was used before and the grace window is over. The grant has been revoked.
+    Reused(GrantId),
+    /// No such token, or it has expired, or its grant was revoked.
+    Unknown,
+}
+
+/// What a person is not asked again.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Consent {
+    /// Who allowed.
+    pub user: UserId,
+    /// Whom.
+    pub client: ClientId,
+    /// To receive codes where.
+    pub redirect_uri: RedirectUri,
+    /// To do what.
+    pub scopes: ScopeSet,
+}
+
+/// Whose an MCP session is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionOwner {
+    /// On whose behalf.
+    pub user: UserId,
+    /// By which client.
+    pub client: ClientId,
+}
