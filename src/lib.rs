@@ -3,10 +3,13 @@
 pub mod access;
 pub mod clock;
 pub mod config;
+pub mod identity;
 pub mod model;
+pub mod oauth;
 pub mod secret;
 mod server;
 pub mod store;
+pub mod web;
 
 pub use server::{Server, ServerBuilder};
 pub use tokio_util::sync::CancellationToken;

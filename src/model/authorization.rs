@@ -37,10 +37,8 @@ pub struct PendingAuthorization {
     pub client: ClientId,
     /// Where the answer goes: a registered URI, with this request's port.
     pub redirect_uri: RedirectUri,
-    /// Whether the request named the redirect URI, so that the token request must too.
-    pub redirect_uri_was_sent: bool,
     /// The client's own value, to be returned byte for byte.
-    pub state: Option<Box<str>>,
+    pub state: Option<Box<[u8]>>,
     /// Binds the code to whoever began (RFC 7636).
     pub code_challenge: CodeChallenge,
     /// What was asked for, narrowed to what exists.
@@ -65,8 +63,6 @@ pub struct CodeGrant {
     pub user: UserId,
     /// Where it was sent.
     pub redirect_uri: RedirectUri,
-    /// Whether the authorization request named that URI.
-    pub redirect_uri_was_sent: bool,
     /// What the verifier must fit.
     pub code_challenge: CodeChallenge,
     /// What was allowed.

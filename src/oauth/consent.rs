@@ -1,0 +1,217 @@
+//! From a question to an answer: who is asked, what the answer means, and the code.
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+
+use super::{
+    OAuthState,
+    authorize::{ErrorReply, ReplyTo},
+    problem,
+};
+use crate::{
+    identity::{ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
+    model::authorization::{CodeGrant, PendingAuthorization},
+    secret::{AuthorizationCode, Digest, PendingId},
+    store::{Consent, StoreError},
+    web::{params::Params, see_other},
+};
+
+/// The address of the question.
+pub(super) fn url(id: &PendingId) -> String {
+    format!("{}?request={}", consent::PATH, id.expose())
+}
+
+/// Answers for a person who has signed in and need not be asked again.
+pub(super) async fn without_asking(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    pending: &PendingAuthorization,
+) -> Result<Option<Response>, StoreError> {
+    if pending.ask_always {
+        return Ok(None);
+    }
+    let Some(person) = oauth.identity.signed_in(headers).await? else {
+        return Ok(None);
+    };
+    if !is_remembered(oauth, &person, pending).await? {
+        return Ok(None);
+    }
+    issue_code(oauth, &person, pending).await.map(Some)
+}
+
+/// Shows the question, once somebody has signed in.
+pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Response {
+    let params = Params::of_query(&request);
+    let shown = show(&oauth, request.headers(), &params).await;
+    shown.unwrap_or_else(sign_in::unavailable)
+}
+
+/// Takes the answer.
+pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let params = match Params::of_form(request).await {
+        Ok(params) => params,
+        Err(error) => return sign_in::body_problem(error),
+    };
+    let answered = answer(&oauth, &headers, &params).await;
+    answered.unwrap_or_else(sign_in::unavailable)
+}
+
+async fn show(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, StoreError> {
+    let now = oauth.clock.now();
+    let (Some(request), Some(browser)) = (request_id(params), browser(oauth, headers)) else {
+        return Ok(problem::no_open_request());
+    };
+    let id = PendingId::presented(request);
+    let Some(pending) = oauth.store.pending(&id.digest(), &browser, now).await? else {
+        return Ok(problem::no_open_request());
+    };
+    let Some(person) = oauth.identity.signed_in(headers).await? else {
+        return Ok(ask_to_sign_in(&id));
+    };
+    if !pending.ask_always && is_remembered(oauth, &person, &pending).await? {
+        let taken = oauth
+            .store
+            .take_pending(&id.digest(), &browser, now)
+            .await?;
+        return match taken {
+            Some(pending) => issue_code(oauth, &person, &pending).await,
+            None => Ok(problem::no_open_request()),
+        };
+    }
+    let Some(client) = oauth.store.client(&pending.client).await? else {
+        return Ok(problem::unknown_client().with_status(StatusCode::BAD_REQUEST));
+    };
+    let abilities: Vec<&str> = oauth
+        .scopes
+        .all()
+        .filter(|definition| pending.scopes.contains(&definition.scope))
+        .map(|definition| definition.description.as_str())
+        .collect();
+    let prompt = consent::ConsentPrompt {
+        request: id.expose(),
+        client_name: client.display_name(),
+        destination: &pending.redirect_uri.display_host(),
+        is_local: pending.redirect_uri.is_local(),
+        resource: oauth.public_url.resource(),
+        abilities: &abilities,
+    };
+    Ok(prompt.ask(&person))
+}
+
+async fn answer(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Response, StoreError> {
+    if csrf::is_cross_site(headers, &oauth.public_url) {
+        return Ok(problem::not_our_form());
+    }
+    let (Some(request), Some(browser)) = (request_id(params), browser(oauth, headers)) else {
+        return Ok(problem::not_our_form());
+    };
+    let id = PendingId::presented(request);
+    let Some(person) = oauth.identity.signed_in(headers).await? else {
+        return Ok(ask_to_sign_in(&id));
+    };
+    let csrf = params.text("csrf").ok().flatten().unwrap_or_default();
+    if !consent::is_answer_of(&person, request, csrf) {
+        return Ok(problem::not_our_form());
+    }
+    let allowed = match params.text("decision") {
+        Ok(Some("allow")) => true,
+        Ok(Some("deny")) => false,
+        _ => {
+            let problem = problem::malformed("The answer must be allow or deny.".to_owned());
+            return Ok(problem.with_status(StatusCode::BAD_REQUEST));
+        }
+    };
+    let now = oauth.clock.now();
+    let taken = oauth
+        .store
+        .take_pending(&id.digest(), &browser, now)
+        .await?;
+    let Some(pending) = taken else {
+        return Ok(problem::no_open_request());
+    };
+    if !allowed {
+        tracing::info!(event = "consent_denied", client.id = %pending.client, user = %person.user, "access was denied");
+        let reply = ErrorReply {
+            error: "access_denied",
+            description: "the person did not allow it".to_owned(),
+        };
+        return Ok(reply_to(&pending).with_error(oauth, &reply));
+    }
+    // RFC 8252 §8.6: what waits on a loopback address or private-use scheme may be another program
+    // next time, so the person is asked every time.
+    if !pending.redirect_uri.is_local() {
+        let consent = remembered_as(&person, &pending);
+        oauth.store.remember_consent(consent).await?;
+    }
+    issue_code(oauth, &person, &pending).await
+}
+
+async fn issue_code(
+    oauth: &OAuthState,
+    person: &SignedIn,
+    pending: &PendingAuthorization,
+) -> Result<Response, StoreError> {
+    let code = AuthorizationCode::mint();
+    let grant = CodeGrant {
+        client: pending.client.clone(),
+        user: person.user.clone(),
+        redirect_uri: pending.redirect_uri.clone(),
+        code_challenge: pending.code_challenge.clone(),
+        scopes: pending.scopes.clone(),
+        resource: std::sync::Arc::clone(&pending.resource),
+        expires_at: oauth.clock.now() + oauth.lifetimes.code,
+    };
+    oauth.store.insert_code(code.digest(), grant).await?;
+    tracing::info!(event = "authorization_granted", client.id = %pending.client, user = %person.user, "access was allowed");
+    Ok(reply_to(pending).with_code(oauth, code.expose()))
+}
+
+async fn is_remembered(
+    oauth: &OAuthState,
+    person: &SignedIn,
+    pending: &PendingAuthorization,
+) -> Result<bool, StoreError> {
+    let consent = remembered_as(person, pending);
+    oauth.store.is_consent_remembered(&consent).await
+}
+
+fn remembered_as(person: &SignedIn, pending: &PendingAuthorization) -> Consent {
+    Consent {
+        user: person.user.clone(),
+        client: pending.client.clone(),
+        redirect_uri: pending.redirect_uri.clone(),
+        scopes: pending.scopes.clone(),
+    }
+}
+
+fn reply_to(pending: &PendingAuthorization) -> ReplyTo {
+    ReplyTo {
+        redirect_uri: pending.redirect_uri.clone(),
+        state: pending.state.clone(),
+    }
+}
+
+fn ask_to_sign_in(id: &PendingId) -> Response {
+    let back = ReturnTo::parse(&url(id)).unwrap_or_else(ReturnTo::home);
+    see_other(&sign_in::url(&back))
+}
+
+fn request_id(params: &Params) -> Option<&str> {
+    params.text("request").ok().flatten()
+}
+
+fn browser(oauth: &OAuthState, headers: &HeaderMap) -> Option<Digest> {
+    cookies::browser(headers, &oauth.public_url).map(|browser| browser.digest())
+}

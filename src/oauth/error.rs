@@ -1,0 +1,135 @@
+//! What the endpoints for programs answer when they refuse (RFC 6749 §5.2, RFC 7591 §3.2.2).
+
+use axum::{
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use crate::{
+    store::StoreError,
+    web::{Json, NoStore, body::BodyError, note, params::ParamError, throttle::RetryAfter},
+};
+
+/// Why an OAuth request was refused. Each text is for the developer of the client.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OAuthError {
+    /// Something is missing, repeated or malformed.
+    #[error("{0}")]
+    InvalidRequest(String),
+    /// Nobody we know, or not who they say (RFC 6749 §5.2: 401). Makes clients register again.
+    #[error("{description}")]
+    InvalidClient {
+        description: &'static str,
+        /// Whether the client used the `Authorization` header: then the answer must challenge it.
+        challenge: bool,
+    },
+    /// A code or refresh token that is not good, or not this client's.
+    #[error("{0}")]
+    InvalidGrant(&'static str),
+    /// A grant type that does not exist here.
+    #[error("grant_type must be authorization_code or refresh_token")]
+    UnsupportedGrantType,
+    /// A resource that is not ours (RFC 8707 §2).
+    #[error("resource must be {0}")]
+    InvalidTarget(String),
+    /// RFC 7591 §3.2.2.
+    #[error("{0}")]
+    InvalidRedirectUri(String),
+    /// RFC 7591 §3.2.2.
+    #[error("{0}")]
+    InvalidClientMetadata(String),
+    /// The body was not read.
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    /// Too many from this address.
+    #[error("too many requests from this address; try again in {} seconds", .0.seconds())]
+    TooManyRequests(RetryAfter),
+    /// Our fault.
+    #[error("the server cannot reach its data at the moment; try again")]
+    Unavailable(#[from] StoreError),
+    /// Our fault.
+    #[error("the server failed to answer")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl OAuthError {
+    /// Status and error code.
+    fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::InvalidRequest(_) | Self::Body(BodyError::Broken) => {
+                (StatusCode::BAD_REQUEST, "invalid_request")
+            }
+            Self::InvalidClient { .. } => (StatusCode::UNAUTHORIZED, "invalid_client"),
+            Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            Self::InvalidTarget(_) => (StatusCode::BAD_REQUEST, "invalid_target"),
+            Self::InvalidRedirectUri(_) => (StatusCode::BAD_REQUEST, "invalid_redirect_uri"),
+            Self::InvalidClientMetadata(_) => (StatusCode::BAD_REQUEST, "invalid_client_metadata"),
+            Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
+            Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
+            Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        }
+    }
+}
+
+impl From<ParamError> for OAuthError {
+    fn from(error: ParamError) -> Self {
+        Self::InvalidRequest(error.to_string())
+    }
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
+fn answer(status: StatusCode, error: &str, error_description: &str) -> Response {
+    let body = ErrorBody {
+        error,
+        error_description,
+    };
+    NoStore(Json(status, body)).into_response()
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.status_and_code();
+        let mut response = answer(status, code, &self.to_string());
+        let headers = response.headers_mut();
+        match self {
+            Self::InvalidClient {
+                challenge: true, ..
+            } => {
+                // RFC 6749 §5.2: the challenge must match the scheme that the client used.
+                let basic = HeaderValue::from_static("Basic realm=\"token endpoint\"");
+                headers.insert(header::WWW_AUTHENTICATE, basic);
+            }
+            Self::TooManyRequests(retry_after) => {
+                headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
+            }
+            Self::Unavailable(error) => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+                return note::failed(response, error);
+            }
+            Self::Internal(error) => {
+                tracing::error!(error = %error, "an OAuth answer could not be made");
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// 405 in the shape of every other refusal; axum adds `Allow`.
+pub(super) async fn method_not_allowed(method: Method) -> Response {
+    let description = format!("{method} is not supported here");
+    answer(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "invalid_request",
+        &description,
+    )
+}

@@ -1,0 +1,87 @@
+//! Requests to the token endpoint: forms as the RFCs say, and JSON as some clients send
+//! (Claude's connector did). Either way a parameter may stand there once.
+
+use axum::{extract::Request, http::header};
+use serde::{Deserialize, Deserializer, de};
+
+use super::error::OAuthError;
+use crate::web::{
+    body,
+    params::{MAX_FORM, Params},
+};
+
+/// Reads the parameters of a request's body.
+pub(super) async fn read(request: Request) -> Result<Params, OAuthError> {
+    let content_type = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .map(|value| value.split(';').next().unwrap_or_default().trim())
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let body = body::read(request.into_body(), MAX_FORM).await?;
+    let params = match content_type.as_str() {
+        "" | "application/x-www-form-urlencoded" => Params::parse(&body),
+        "application/json" => serde_json::from_slice::<JsonParams>(&body)
+            .map(|JsonParams(pairs)| Params::from_pairs(pairs))
+            .map_err(|error| {
+                OAuthError::InvalidRequest(format!(
+                    "the body must be a JSON object of strings: {error}"
+                ))
+            })?,
+        _ => {
+            return Err(OAuthError::InvalidRequest(
+                "the body must be application/x-www-form-urlencoded".to_owned(),
+            ));
+        }
+    };
+    // RFC 6749 §3.2; `resource` is the exception (RFC 8707 §2).
+    match params.repeated("resource") {
+        Some(name) => Err(OAuthError::InvalidRequest(format!(
+            "{name} was sent more than once"
+        ))),
+        None => Ok(params),
+    }
+}
+
+/// A JSON object whose members are strings, or lists of them; repeated members are kept.
+struct JsonParams(Vec<(String, String)>);
+
+impl<'de> Deserialize<'de> for JsonParams {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> de::Visitor<'de> for Visitor {
+            type Value = JsonParams;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: de::MapAccess<'de>>(self, mut map: A) -> Result<JsonParams, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, JsonValue>()? {
+                    match value {
+                        JsonValue::Text(value) => pairs.push((name, value)),
+                        JsonValue::Texts(values) => {
+                            pairs.extend(values.into_iter().map(|v| (name.clone(), v)));
+                        }
+                        JsonValue::Other(_) => {}
+                    }
+                }
+                Ok(JsonParams(pairs))
+            }
+        }
+
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// Nulls and numbers are no OAuth parameters: they count as not sent.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum JsonValue {
+    Text(String),
+    Texts(Vec<String>),
+    Other(de::IgnoredAny),
+}

@@ -1,0 +1,53 @@
+//! Authorization server metadata (RFC 8414).
+
+use axum::{
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{OAuthState, authorize, register, token};
+use crate::{
+    model::client::{AuthMethod, GrantType},
+    web::Json,
+};
+
+/// Where clients look for it, the issuer being a bare origin (RFC 8414 §3).
+pub(super) const PATH: &str = "/.well-known/oauth-authorization-server";
+
+#[derive(Serialize)]
+struct ServerMetadata<'a> {
+    issuer: &'a str,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    registration_endpoint: String,
+    scopes_supported: Vec<&'a str>,
+    response_types_supported: [&'a str; 1],
+    response_modes_supported: [&'a str; 1],
+    grant_types_supported: Vec<&'a str>,
+    token_endpoint_auth_methods_supported: Vec<&'a str>,
+    /// Clients of MCP refuse to go on without S256 here.
+    code_challenge_methods_supported: [&'a str; 1],
+    /// RFC 9207 §3.
+    authorization_response_iss_parameter_supported: bool,
+}
+
+/// Tells clients where everything is and what is supported.
+pub(super) async fn get(State(oauth): State<OAuthState>) -> Response {
+    let url = &oauth.public_url;
+    let metadata = ServerMetadata {
+        issuer: url.origin(),
+        authorization_endpoint: url.join(authorize::PATH),
+        token_endpoint: url.join(token::PATH),
+        registration_endpoint: url.join(register::PATH),
+        scopes_supported: oauth.scopes.all().map(|d| d.scope.as_str()).collect(),
+        response_types_supported: ["code"],
+        response_modes_supported: ["query"],
+        grant_types_supported: GrantType::ALL.map(GrantType::as_str).to_vec(),
+        token_endpoint_auth_methods_supported: AuthMethod::ALL.map(AuthMethod::as_str).to_vec(),
+        code_challenge_methods_supported: ["S256"],
+        authorization_response_iss_parameter_supported: true,
+    };
+    Json(StatusCode::OK, metadata).into_response()
+}

@@ -1,0 +1,102 @@
+//! What a person is told when an authorization request cannot be answered to the client: there is
+//! no client, or no address that is known to be its own (RFC 6749 §4.1.2.1).
+
+use axum::{http::StatusCode, response::Response};
+
+use crate::web::page::{Advice, Problem};
+
+/// The page for a client that is not registered here, with what helps with each kind of client.
+pub(super) fn unknown_client() -> Problem {
+    Problem {
+        title: "This app is not known here",
+        message: "The app used a client_id that this server does not know. That happens when the \
+                  server was restarted without a durable store, or when the app registered at \
+                  another server that had the same address. The app has to register again."
+            .to_owned(),
+        advice: vec![
+            advice(
+                "VS Code",
+                "Run the command “Authentication: Remove Dynamic Authentication Providers”, \
+                 choose this server, and start the server's connection again.",
+            ),
+            advice(
+                "mcp-remote",
+                "Delete its cache folder, ~/.mcp-auth, and start it again.",
+            ),
+            advice(
+                "Claude, ChatGPT, Cursor and others",
+                "Remove this connector, add it again, and connect.",
+            ),
+            advice(
+                "If that changes nothing",
+                "The app keeps its identity for this address. Only the operator of the server can \
+                 help: by keeping its state in a durable store, or by giving it a new address.",
+            ),
+        ],
+    }
+}
+
+/// The page for a redirect URI that the client has not registered.
+pub(super) fn unregistered_redirect_uri() -> Problem {
+    Problem {
+        title: "This app's return address is not registered",
+        message: "The redirect_uri of the request is not one that the app registered here, so the \
+                  answer could reach somebody else. Nothing was sent."
+            .to_owned(),
+        advice: vec![
+            advice(
+                "",
+                "Remove the connector from the app, add it again, and connect: the app then \
+                 registers the address that it uses now.",
+            ),
+            advice(
+                "VS Code",
+                "Run the command “Authentication: Remove Dynamic Authentication Providers” first.",
+            ),
+            advice("mcp-remote", "Delete its cache folder, ~/.mcp-auth, first."),
+        ],
+    }
+}
+
+/// The page for a request that does not say, or says twice, who asks or where to answer.
+pub(super) fn malformed(message: String) -> Problem {
+    Problem {
+        title: "This link is incomplete",
+        message,
+        advice: vec![advice("", "Go back to the app and connect again.")],
+    }
+}
+
+/// The page for a question that is no longer open, or not in this browser.
+pub(super) fn no_open_request() -> Response {
+    Problem {
+        title: "There is nothing to answer here any more",
+        message: "The request was answered already, has expired, or was begun in another browser."
+            .to_owned(),
+        advice: vec![advice(
+            "",
+            "If the app is connected, close this page. If not, go back to the app and connect \
+             again.",
+        )],
+    }
+    .with_status(StatusCode::BAD_REQUEST)
+}
+
+/// The page for an answer that did not come from our own page.
+pub(super) fn not_our_form() -> Response {
+    Problem {
+        title: "This answer cannot be accepted",
+        message:
+            "It was not sent from this server's own page in this browser. Nothing was allowed."
+                .to_owned(),
+        advice: vec![advice("", "Go back to the app and connect again.")],
+    }
+    .with_status(StatusCode::FORBIDDEN)
+}
+
+fn advice(who: &'static str, what: &str) -> Advice {
+    Advice {
+        who,
+        what: what.to_owned(),
+    }
+}

@@ -1,0 +1,172 @@
+//! The answer of the token endpoint (RFC 6749 §5.1), and how it is kept for a client that did not
+//! receive it.
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use chacha20poly1305::{
+    ChaCha20Poly1305, Key, KeyInit as _, Nonce,
+    aead::{Aead as _, Error as AeadError},
+};
+use hkdf::Hkdf;
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use crate::{
+    clock::Timestamp,
+    model::grant::SealedAnswer,
+    secret::{AccessToken, RefreshToken, random_bytes},
+    store::NewAccessToken,
+    web::{Json, NoStore},
+};
+
+/// Bytes of a nonce, written before what it sealed.
+const NONCE: usize = 12;
+
+/// Tokens for a client.
+#[derive(Debug)]
+pub(super) struct TokenAnswer {
+    pub(super) access_token: AccessToken,
+    pub(super) access_expires_at: Timestamp,
+    pub(super) refresh_token: Option<RefreshToken>,
+    /// What was granted, always said: it may be less than was asked for.
+    pub(super) scope: String,
+    pub(super) now: Timestamp,
+}
+
+#[derive(Serialize)]
+struct TokenResponse<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<&'a str>,
+    scope: &'a str,
+}
+
+impl TokenAnswer {
+    /// An answer with an access token that has just been minted.
+    pub(super) fn new(
+        (access_token, kept): (AccessToken, &NewAccessToken),
+        refresh_token: Option<RefreshToken>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            access_token,
+            access_expires_at: kept.authorization.expires_at,
+            refresh_token,
+            scope: kept.authorization.scopes.to_string(),
+            now,
+        }
+    }
+}
+
+impl IntoResponse for TokenAnswer {
+    fn into_response(self) -> Response {
+        let body = TokenResponse {
+            access_token: self.access_token.expose(),
+            token_type: "Bearer",
+            expires_in: self.access_expires_at.since(self.now).as_secs(),
+            refresh_token: self.refresh_token.as_ref().map(RefreshToken::expose),
+            scope: &self.scope,
+        };
+        NoStore(Json(StatusCode::OK, body)).into_response()
+    }
+}
+
+/// What is sealed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    access_token: Box<str>,
+    access_expires_at: u64,
+    refresh_token: Box<str>,
+    scope: String,
+}
+
+/// Why a sealed answer could not be read. It means that somebody changed the store.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum UnsealError {
+    #[error("the kept answer does not open with the token that it was kept for")]
+    Seal(AeadError),
+    #[error("the kept answer cannot be read")]
+    Content(#[from] serde_json::Error),
+}
+
+impl TokenAnswer {
+    /// Encrypts the answer under a key that only `used`, the refresh token that it answers,
+    /// yields: the store alone cannot read it.
+    pub(super) fn seal(&self, used: &RefreshToken) -> Result<SealedAnswer, UnsealError> {
+        let kept = Kept {
+            access_token: self.access_token.expose().into(),
+            access_expires_at: self.access_expires_at.as_millis(),
+            refresh_token: self
+                .refresh_token
+                .as_ref()
+                .map_or("", RefreshToken::expose)
+                .into(),
+            scope: self.scope.clone(),
+        };
+        let nonce = random_bytes::<NONCE>();
+        let sealed = cipher(used)
+            .encrypt(&Nonce::from(nonce), serde_json::to_vec(&kept)?.as_slice())
+            .map_err(UnsealError::Seal)?;
+        Ok(SealedAnswer([&nonce[..], &sealed].concat().into()))
+    }
+
+    /// Reads the answer that was given to `used`.
+    pub(super) fn unseal(
+        answer: &SealedAnswer,
+        used: &RefreshToken,
+        now: Timestamp,
+    ) -> Result<Self, UnsealError> {
+        let (nonce, sealed) = answer
+            .0
+            .split_first_chunk::<NONCE>()
+            .ok_or(UnsealError::Seal(AeadError))?;
+        let opened = cipher(used)
+            .decrypt(&Nonce::from(*nonce), sealed)
+            .map_err(UnsealError::Seal)?;
+        let kept: Kept = serde_json::from_slice(&opened)?;
+        Ok(Self {
+            access_token: AccessToken::presented(kept.access_token),
+            access_expires_at: Timestamp::from_millis(kept.access_expires_at),
+            refresh_token: Some(RefreshToken::presented(kept.refresh_token)),
+            scope: kept.scope,
+            now,
+        })
+    }
+}
+
+fn cipher(used: &RefreshToken) -> ChaCha20Poly1305 {
+    let mut key = [0; 32];
+    Hkdf::<Sha256>::new(None, used.expose().as_bytes())
+        .expand(b"remote-mcp-auth: answer to a refresh token", &mut key)
+        .expect("32 bytes are within what HKDF-SHA256 can yield (RFC 5869 §2.3)");
+    ChaCha20Poly1305::new(&Key::from(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_opens_for_the_token_that_it_answered_and_no_other() {
+        let now = Timestamp::from_millis(1_000);
+        let used = RefreshToken::mint();
+        let answer = TokenAnswer {
+            access_token: AccessToken::mint(),
+            access_expires_at: now + std::time::Duration::from_mins(1),
+            refresh_token: Some(RefreshToken::mint()),
+            scope: "mcp".to_owned(),
+            now,
+        };
+        let sealed = answer.seal(&used).unwrap();
+        let opened = TokenAnswer::unseal(&sealed, &used, now).unwrap();
+        assert_eq!(opened.access_token.expose(), answer.access_token.expose());
+        assert!(TokenAnswer::unseal(&sealed, &RefreshToken::mint(), now).is_err());
+        let mut changed = sealed.0.to_vec();
+        *changed.last_mut().unwrap() ^= 1;
+        assert!(TokenAnswer::unseal(&SealedAnswer(changed.into()), &used, now).is_err());
+    }
+}

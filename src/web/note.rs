@@ -1,0 +1,27 @@
+//! What a response tells the request log beside its status. Clients never see it.
+
+use std::{error::Error, fmt, sync::Arc};
+
+use axum::response::Response;
+
+/// The client that the request came from.
+#[derive(Debug, Clone)]
+pub struct ClientNote(pub Arc<str>);
+
+/// Why the request could not be served: our fault, for the operator.
+#[derive(Clone)]
+pub struct FailureNote(pub Arc<dyn Error + Send + Sync>);
+
+impl fmt::Debug for FailureNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// Attaches the cause of a failure to the response that hides it.
+pub fn failed(mut response: Response, error: impl Error + Send + Sync + 'static) -> Response {
+    response
+        .extensions_mut()
+        .insert(FailureNote(Arc::new(error)));
+    response
+}
