@@ -4,6 +4,7 @@ pub mod access;
 pub mod clock;
 pub mod config;
 pub mod identity;
+pub mod mcp;
 pub mod model;
 pub mod oauth;
 pub mod secret;

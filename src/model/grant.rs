@@ -146,8 +146,8 @@ pub struct StoredRefreshToken {
 /// The use of a refresh token.
 #[derive(Debug, Clone)]
 pub struct Rotation {
-    /// When.
-    pub at: Timestamp,
-    /// What the client was told.
+    /// Until when the same token yields the same answer.
+    pub repeatable_until: Timestamp,
+    /// What the client was told. Forgotten some time after that.
     pub answer: SealedAnswer,
 }

@@ -124,6 +124,7 @@ pub trait Grants: Send + Sync {
         previous: &SealedAnswer,
         answer: SealedAnswer,
         access: NewAccessToken,
+        now: Timestamp,
     ) -> Result<bool>;
 
     /// Notes that a grant was used.

@@ -87,7 +87,7 @@ async fn repeat(
         let digest = used.digest();
         if oauth
             .store
-            .replace_answer(&digest, &kept, sealed, access)
+            .replace_answer(&digest, &kept, sealed, access, now)
             .await?
         {
             return Ok(renewed);

@@ -76,7 +76,7 @@ impl GrantTable {
         };
         let grant = Arc::clone(&stored.grant);
         match &stored.rotation {
-            Some(rotation) if now.since(rotation.at) <= successor.grace => {
+            Some(rotation) if now <= rotation.repeatable_until => {
                 return RefreshOutcome::Repeated(rotation.answer.clone());
             }
             Some(_) => return RefreshOutcome::Reused(grant.id),
@@ -84,7 +84,7 @@ impl GrantTable {
         }
         if let Some(stored) = self.refresh_tokens.get_mut(token) {
             stored.rotation = Some(Rotation {
-                at: now,
+                repeatable_until: now + successor.grace,
                 answer: successor.answer,
             });
         }
@@ -136,6 +136,14 @@ impl GrantTable {
             .retain(|_, stored| stored.authorization.expires_at > now);
         self.refresh_tokens
             .retain(|_, stored| stored.expires_at > now);
+        for stored in self.refresh_tokens.values_mut() {
+            // The token itself stays, so that its reuse is recognised; its answer need not.
+            if let Some(rotation) = stored.rotation.as_mut()
+                && rotation.repeatable_until < now
+            {
+                rotation.answer = SealedAnswer(Arc::default());
+            }
+        }
         let (access, refresh) = (&self.access_tokens, &self.refresh_tokens);
         self.grants.retain(|_, entry| {
             entry.access_tokens.retain(|t| access.contains_key(t));
@@ -198,6 +206,7 @@ impl Grants for MemoryStore {
         previous: &SealedAnswer,
         answer: SealedAnswer,
         access: NewAccessToken,
+        now: Timestamp,
     ) -> Result<bool> {
         let grants = &mut self.write().grants;
         let Some(stored) = grants.refresh_tokens.get_mut(token) else {
@@ -208,7 +217,6 @@ impl Grants for MemoryStore {
             return Ok(false);
         };
         rotation.answer = answer;
-        let now = rotation.at;
         grants.keep_access(grant, access, now);
         Ok(true)
     }

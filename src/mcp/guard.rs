@@ -1,0 +1,199 @@
+//! Who may come in: origin and host first, then the bearer token (RFC 6750).
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+
+use super::{McpState, metadata, rejection::Rejection};
+use crate::{
+    access::{AccessError, Authorization},
+    web::{Json, client_address::Connection, cors, note, note::ClientNote, origin::requested_host},
+};
+
+/// Middleware in front of everything on `/mcp`. What comes through carries its
+/// [`Authorization`] in the request's extensions.
+pub(super) async fn guard(State(mcp): State<McpState>, request: Request, next: Next) -> Response {
+    let origin = match allowed_origin(&mcp, request.headers()) {
+        Ok(origin) => origin,
+        Err(rejection) => return rejection.into_response(),
+    };
+    if let Some(origin) = &origin
+        && cors::is_preflight(request.method(), request.headers())
+    {
+        return cors::preflight(origin.clone());
+    }
+    let mut response = authorize(&mcp, request, next).await;
+    if let Some(origin) = origin {
+        cors::expose(&mut response, origin);
+    }
+    response
+}
+
+/// The request's origin, if it has one. Browsers send it, and other clients need not.
+fn allowed_origin(
+    mcp: &McpState,
+    headers: &HeaderMap,
+) -> Result<Option<HeaderValue>, Rejection<'static>> {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else {
+        return Ok(None);
+    };
+    let is_allowed =
+        origins.next().is_none() && origin.to_str().is_ok_and(|text| mcp.origins.allows(text));
+    if is_allowed {
+        return Ok(Some(origin.clone()));
+    }
+    let shown = String::from_utf8_lossy(origin.as_bytes());
+    Err(Rejection::Forbidden(format!(
+        "pages of {shown} may not use this server; its operator can allow them with ALLOWED_ORIGINS"
+    )))
+}
+
+async fn authorize(mcp: &McpState, mut request: Request, next: Next) -> Response {
+    if let Err(rejection) = check_host(mcp, &request) {
+        return rejection.into_response();
+    }
+    let authorization = match bearer(request.headers()) {
+        Ok(Some(token)) => mcp.verifier.verify(token).await,
+        Ok(None) => return challenge(mcp, StatusCode::UNAUTHORIZED, None),
+        Err(description) => {
+            let invalid = Some(("invalid_request", description));
+            return challenge(mcp, StatusCode::BAD_REQUEST, invalid);
+        }
+    };
+    match authorization {
+        Ok(authorization) => {
+            let note = ClientNote(authorization.client.shared());
+            request
+                .extensions_mut()
+                .insert::<Arc<Authorization>>(authorization);
+            let mut response = next.run(request).await;
+            response.extensions_mut().insert(note);
+            response
+        }
+        Err(AccessError::InvalidToken(description)) => {
+            let invalid = Some(("invalid_token", description));
+            challenge(mcp, StatusCode::UNAUTHORIZED, invalid)
+        }
+        Err(error @ AccessError::Unavailable(_)) => unavailable(error),
+    }
+}
+
+/// DNS rebinding: a page that gave its own name our address still sends that name.
+fn check_host(mcp: &McpState, request: &Request) -> Result<(), Rejection<'static>> {
+    let host = requested_host(request.uri(), request.headers());
+    let local = request.extensions().get::<Connection>();
+    let is_allowed = match (host, local) {
+        (Some(host), Some(connection)) => mcp.hosts.allows(host, connection.local.ip()),
+        _ => false,
+    };
+    if is_allowed {
+        return Ok(());
+    }
+    let Some(host) = host else {
+        let message = "the request has no Host header".to_owned();
+        return Err(Rejection::Forbidden(message));
+    };
+    mcp.internal.unknown_hosts.log(host);
+    Err(Rejection::Forbidden(format!(
+        "this server does not answer for {host}; its operator can set PUBLIC_URL=https://{host}"
+    )))
+}
+
+/// The token of the one `Authorization` header (RFC 6750 §2.1). A token in the query or the body is
+/// none.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err("send one Authorization header, not several");
+    }
+    // What is no text is no token of ours either.
+    let (scheme, token) = value
+        .to_str()
+        .unwrap_or("Bearer ?")
+        .split_once(' ')
+        .unwrap_or_default();
+    let token = token.trim();
+    Ok((scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty()).then_some(token))
+}
+
+#[derive(Serialize)]
+struct ChallengeBody<'a> {
+    error: &'a str,
+    error_description: &'a str,
+}
+
+/// Tells the client where to get a token, and what was wrong with the one it sent (RFC 6750 §3,
+/// RFC 9728 §5.1).
+fn challenge(
+    mcp: &McpState,
+    status: StatusCode,
+    error: Option<(&'static str, &'static str)>,
+) -> Response {
+    let metadata = mcp.public_url.join(metadata::PATH);
+    let scope = mcp.scopes.default_scopes();
+    let told = error.map_or_else(String::new, |(code, description)| {
+        format!(", error=\"{code}\", error_description=\"{description}\"")
+    });
+    let value = format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"{told}");
+    // RFC 6750 §3.1: who sent no token is told of no error in the header.
+    let (error, error_description) =
+        error.unwrap_or(("unauthorized", "an access token is required"));
+    let body = ChallengeBody {
+        error,
+        error_description,
+    };
+    let mut response = Json(status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    match HeaderValue::try_from(value) {
+        Ok(value) => {
+            headers.insert(header::WWW_AUTHENTICATE, value);
+            response
+        }
+        Err(error) => note::failed(StatusCode::INTERNAL_SERVER_ERROR.into_response(), error),
+    }
+}
+
+/// 503, never 401: a client that is told that its token is bad throws it away.
+fn unavailable(error: AccessError) -> Response {
+    let body = ChallengeBody {
+        error: "temporarily_unavailable",
+        error_description: "access tokens cannot be checked at the moment; try again",
+    };
+    let mut response = Json(StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    let retry_after = HeaderValue::from_static("5");
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, retry_after);
+    note::failed(response, error)
+}
+
+/// Hosts that were refused, so that each is logged once and not a million times.
+#[derive(Default)]
+pub(super) struct UnknownHosts(Mutex<HashSet<String>>);
+
+impl UnknownHosts {
+    fn log(&self, host: &str) {
+        const MOST: usize = 16;
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.len() < MOST && seen.insert(host.to_owned()) {
+            tracing::warn!(
+                event = "host_refused",
+                "requests come for {host}: set PUBLIC_URL=https://{host}"
+            );
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The resource server: the MCP endpoint and the tools behind it.
+//!
+//! It knows of authorization only what [`access`](crate::access) says of a token.
+
+mod dispatch;
+pub mod era;
+mod guard;
+mod jsonrpc;
+mod metadata;
+mod rejection;
+mod sessions;
+mod stream;
+pub mod tools;
+mod transport;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::{Router, middleware, routing};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    access::VerifyAccessToken,
+    clock::Clock,
+    model::{
+        resource::{MCP_PATH, PublicUrl},
+        scope::ScopeCatalogue,
+    },
+    store::McpSessions,
+    web::{
+        cors,
+        origin::{AllowedHosts, AllowedOrigins},
+    },
+};
+
+use guard::UnknownHosts;
+use stream::OpenStreams;
+use tools::ToolRegistry;
+
+/// What this room works with.
+#[derive(Clone)]
+pub struct McpState {
+    /// Who can tell what a token authorizes.
+    pub verifier: Arc<dyn VerifyAccessToken>,
+    /// Where sessions are kept.
+    pub sessions: Arc<dyn McpSessions>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The resource.
+    pub public_url: PublicUrl,
+    /// What can be asked for.
+    pub scopes: Arc<ScopeCatalogue>,
+    /// The tools.
+    pub tools: Arc<ToolRegistry>,
+    /// Pages that may call.
+    pub origins: Arc<AllowedOrigins>,
+    /// Names under which we may be called.
+    pub hosts: Arc<AllowedHosts>,
+    /// How long a session may be idle.
+    pub session_ttl: Duration,
+    /// Cancelled when the server shuts down; streams end then.
+    pub shutdown: CancellationToken,
+    /// What this room keeps for itself.
+    pub internal: Arc<McpInternal>,
+}
+
+/// What the room keeps for itself.
+#[derive(Default)]
+pub struct McpInternal {
+    streams: OpenStreams,
+    unknown_hosts: UnknownHosts,
+}
+
+impl fmt::Debug for McpInternal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpInternal").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for McpState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpState").finish_non_exhaustive()
+    }
+}
+
+/// The routes of this room. `/mcp/` is served, not redirected: a redirect would lose the method or
+/// the token.
+pub fn routes(state: McpState) -> Router {
+    let guarded = middleware::from_fn_with_state(state.clone(), guard::guard);
+    let endpoint = Router::new()
+        .route(MCP_PATH, routing::any(transport::endpoint))
+        .route(&format!("{MCP_PATH}/"), routing::any(transport::endpoint))
+        .layer(guarded);
+    let discovery = Router::new()
+        .route(metadata::ROOT_PATH, routing::get(metadata::get))
+        .route(metadata::PATH, routing::get(metadata::get))
+        .layer(middleware::from_fn(cors::any_origin));
+    endpoint.merge(discovery).with_state(state)
+}

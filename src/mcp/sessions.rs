@@ -1,0 +1,97 @@
+//! Sessions of the protocol revisions that have them: begun by `initialize`, named in
+//! `Mcp-Session-Id`, ended by `DELETE` or by idleness.
+//!
+//! A session is never a credential: it is found only for the person and client whose token comes
+//! with it.
+
+use axum::http::{HeaderMap, HeaderName};
+
+use super::{McpState, era::LegacyVersion};
+use crate::{
+    access::Authorization,
+    model::mcp_session::McpSession,
+    secret::{Digest, McpSessionId},
+    store::{Result, SessionOwner},
+};
+
+/// The header that names a session.
+pub(super) const HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
+
+/// A session that a request belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Session {
+    pub(super) id: Digest,
+    pub(super) version: LegacyVersion,
+}
+
+/// What the header of a request leads to.
+#[derive(Debug)]
+pub(super) enum Lookup {
+    Found(Session),
+    /// There is no header, or several.
+    Missing,
+    /// Ended, forgotten, somebody else's, or invented.
+    Unknown,
+}
+
+/// Begins a session.
+pub(super) async fn begin(
+    mcp: &McpState,
+    authorization: &Authorization,
+    version: LegacyVersion,
+) -> Result<McpSessionId> {
+    let id = McpSessionId::mint();
+    let session = McpSession {
+        protocol_version: version.as_str(),
+        expires_at: mcp.clock.now() + mcp.session_ttl,
+    };
+    mcp.sessions
+        .insert_mcp_session(&owner(authorization), id.digest(), session)
+        .await?;
+    Ok(id)
+}
+
+/// Finds the session that a request names.
+pub(super) async fn find(
+    mcp: &McpState,
+    authorization: &Authorization,
+    headers: &HeaderMap,
+) -> Result<Lookup> {
+    let mut values = headers.get_all(HEADER).iter();
+    let (Some(presented), None) = (values.next(), values.next()) else {
+        return Ok(Lookup::Missing);
+    };
+    let Ok(presented) = presented.to_str() else {
+        return Ok(Lookup::Unknown);
+    };
+    let id = Digest::of(presented);
+    let now = mcp.clock.now();
+    let found = mcp
+        .sessions
+        .mcp_session(&owner(authorization), &id, now, mcp.session_ttl)
+        .await?;
+    let version = found.and_then(|session| LegacyVersion::parse(session.protocol_version));
+    Ok(version.map_or(Lookup::Unknown, |version| {
+        Lookup::Found(Session { id, version })
+    }))
+}
+
+/// Ends a session and its streams.
+pub(super) async fn end(
+    mcp: &McpState,
+    authorization: &Authorization,
+    session: Session,
+) -> Result<()> {
+    mcp.sessions
+        .end_mcp_session(&owner(authorization), &session.id)
+        .await?;
+    mcp.internal.streams.end(&session.id);
+    Ok(())
+}
+
+fn owner(authorization: &Authorization) -> SessionOwner {
+    SessionOwner {
+        user: authorization.user.clone(),
+        client: authorization.client.clone(),
+    }
+}
