@@ -1,46 +1,267 @@
-//! skeleton
-use crate::{CancellationToken, clock::Clock, config::Config};
-use std::{net::SocketAddr, sync::Arc};
-/// Why the server could not start or run.
-#[derive(Debug)]
-pub struct ServeError;
+//! A server, from bound listeners to the last answer.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    admin,
+    app::{App, Parts},
+    clock::{Clock, SystemClock},
+    config::{AdminListener, Config},
+    connection,
+    mcp::tools::{RegistryError, Tool},
+    model::resource::PublicUrl,
+    router,
+    secret::Passcode,
+    store::Store,
+    tunnel::{Tunnel, TunnelError},
+};
+
+/// How often what has expired is swept.
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// Connections to the private listener.
+const ADMIN_CONNECTIONS: usize = 100;
+
+/// The header in which cloudflared names the client.
+const TUNNEL_CLIENT_HEADER: &str = "cf-connecting-ip";
+
+/// Why a server could not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address} ({setting}): {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// What sets it.
+        setting: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A tool cannot be offered.
+    #[error(transparent)]
+    Tools(#[from] RegistryError),
+    /// There is no tunnel, or no longer.
+    #[error(transparent)]
+    Tunnel(#[from] TunnelError),
+    /// A listener failed.
+    #[error("a listener failed: {0}")]
+    Listener(#[from] io::Error),
+}
+
 /// How a server is put together.
-pub struct ServerBuilder;
+pub struct ServerBuilder {
+    config: Config,
+    clock: Arc<dyn Clock>,
+    tools: Vec<Arc<dyn Tool>>,
+    tunnel: bool,
+}
+
 impl ServerBuilder {
-    /// Another clock.
-    pub fn clock(self, _c: Arc<dyn Clock>) -> Self {
+    /// Another clock than the system's.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
         self
     }
-    /// Binds the listeners.
+
+    /// Offers a tool. Without any, the example tool is offered.
+    #[must_use]
+    pub fn tool(mut self, tool: Arc<dyn Tool>) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Starts cloudflared and uses the public URL that it prints.
+    #[must_use]
+    pub fn tunnel(mut self, tunnel: bool) -> Self {
+        self.tunnel = tunnel;
+        self
+    }
+
+    /// Binds the listeners and puts the rooms together.
     pub async fn bind(self) -> Result<Server, ServeError> {
-        todo!()
+        let mut config = self.config;
+        let public = bind(config.listen, "--listen, LISTEN_ADDR").await?;
+        let public_addr = public.local_addr()?;
+        let admin = bind_admin(config.admin).await?;
+        let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+
+        let tunnel = if self.tunnel {
+            let tunnel = Tunnel::start(public_addr).await?;
+            config.public_url = Some(tunnel.url().clone());
+            let header = TUNNEL_CLIENT_HEADER.to_owned();
+            config.proxies.header.get_or_insert(header);
+            Some(tunnel)
+        } else {
+            None
+        };
+        let public_url = config
+            .public_url
+            .clone()
+            .unwrap_or_else(|| local_url(public_addr));
+        let (passcode, is_generated) = match config.passcode.take() {
+            Some(passcode) => (passcode, false),
+            None => (Passcode::generate(), true),
+        };
+        let passcode = Arc::new(passcode);
+        let shutdown = CancellationToken::new();
+        let parts = Parts {
+            clock: self.clock,
+            public_url,
+            passcode: Arc::clone(&passcode),
+            tools: self.tools,
+            shutdown: shutdown.clone(),
+        };
+        Ok(Server {
+            app: App::new(&config, parts)?,
+            public,
+            public_addr,
+            admin,
+            admin_addr,
+            max_connections: config.limits.connections,
+            generated_passcode: is_generated.then_some(passcode),
+            tunnel,
+            shutdown,
+        })
     }
 }
-/// A server whose listeners are bound.
-pub struct Server;
+
+/// A server whose listeners are bound. Connections wait until it [runs](Self::run).
+pub struct Server {
+    app: App,
+    public: TcpListener,
+    public_addr: SocketAddr,
+    admin: Option<TcpListener>,
+    admin_addr: Option<SocketAddr>,
+    max_connections: usize,
+    generated_passcode: Option<Arc<Passcode>>,
+    tunnel: Option<Tunnel>,
+    shutdown: CancellationToken,
+}
+
 impl Server {
     /// Starts to put a server together.
-    pub fn builder(_config: Config) -> ServerBuilder {
-        ServerBuilder
+    pub fn builder(config: Config) -> ServerBuilder {
+        ServerBuilder {
+            config,
+            clock: Arc::new(SystemClock),
+            tools: Vec::new(),
+            tunnel: false,
+        }
     }
+
     /// The public listener's address.
     pub fn public_addr(&self) -> SocketAddr {
-        todo!()
+        self.public_addr
     }
-    /// The admin listener's address.
+
+    /// The private listener's address, if there is one.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
-        todo!()
+        self.admin_addr
     }
+
     /// The URL that people paste into their client.
     pub fn connector_url(&self) -> &str {
-        todo!()
+        self.app.mcp.public_url.resource()
     }
+
     /// The passcode that was generated because none was configured.
     pub fn generated_passcode(&self) -> Option<&str> {
-        todo!()
+        self.generated_passcode.as_deref().map(Passcode::expose)
     }
-    /// Serves until `shutdown` is cancelled, then drains.
-    pub async fn run(self, _shutdown: CancellationToken) -> Result<(), ServeError> {
-        todo!()
+
+    /// Serves until `shutdown` is cancelled, then lets running requests finish.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), ServeError> {
+        // One token ends everything: streams, connections and listeners alike.
+        let stop = self.shutdown;
+        let mut listeners = JoinSet::new();
+        listeners.spawn(connection::serve(
+            self.public,
+            router::public(&self.app),
+            self.max_connections,
+            stop.clone(),
+        ));
+        if let Some(admin) = self.admin {
+            let routes = admin::routes(&self.app);
+            listeners.spawn(connection::serve(
+                admin,
+                routes,
+                ADMIN_CONNECTIONS,
+                stop.clone(),
+            ));
+        }
+        let sweeper = tokio::spawn(sweep(
+            Arc::clone(&self.app.store),
+            Arc::clone(&self.app.clock),
+        ));
+        let mut tunnel = self.tunnel;
+        let outcome = tokio::select! {
+            () = shutdown.cancelled() => Ok(()),
+            error = tunnel_ends(&mut tunnel) => Err(ServeError::Tunnel(error)),
+        };
+        stop.cancel();
+        while let Some(ended) = listeners.join_next().await {
+            if let Ok(served) = ended {
+                served?;
+            }
+        }
+        sweeper.abort();
+        if let Some(tunnel) = tunnel {
+            tunnel.stop().await;
+        }
+        outcome
     }
+}
+
+/// Comes back when the tunnel is gone; never, if there was none.
+async fn tunnel_ends(tunnel: &mut Option<Tunnel>) -> TunnelError {
+    match tunnel {
+        Some(tunnel) => tunnel.ended().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sweep(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
+    let mut ticks = tokio::time::interval(SWEEP_EVERY);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = store.sweep(clock.now()).await {
+            tracing::error!(error = %error, "what has expired could not be swept");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &'static str) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|source| ServeError::Bind {
+            address,
+            setting,
+            source,
+        })
+}
+
+async fn bind_admin(admin: AdminListener) -> Result<Option<TcpListener>, ServeError> {
+    match admin {
+        AdminListener::Off => Ok(None),
+        AdminListener::Chosen(address) => {
+            bind(address, "--admin-listen, ADMIN_ADDR").await.map(Some)
+        }
+        AdminListener::Default(address) => match TcpListener::bind(address).await {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) => {
+                tracing::warn!(error = %error, "the admin listener's default address {address} is taken; running without (--admin-listen, ADMIN_ADDR)");
+                Ok(None)
+            }
+        },
+    }
+}
+
+fn local_url(public: SocketAddr) -> PublicUrl {
+    let url = format!("http://localhost:{}", public.port());
+    PublicUrl::parse(&url).expect("localhost with a port is an origin")
 }

@@ -30,7 +30,7 @@ pub enum RedirectUriError {
     /// `https:///path`, or a port that is no port.
     #[error("has no valid host and port")]
     Host,
-    /// A `*` in the host: looks like a pattern, and patterns are not matched.
+    /// A `*`: legal, but meant as a pattern, and patterns are not matched.
     #[error("must be complete: wildcards are not supported")]
     Wildcard,
     /// http to another machine.
@@ -55,13 +55,13 @@ impl RedirectUri {
         if uri.authority().is_some_and(|a| a.has_userinfo()) {
             return Err(RedirectUriError::Userinfo);
         }
+        if text.contains('*') {
+            return Err(RedirectUriError::Wildcard);
+        }
         let scheme = uri.scheme().as_str().to_ascii_lowercase();
         match scheme.as_str() {
             "http" | "https" => {
                 let authority = uri.authority().ok_or(RedirectUriError::Host)?;
-                if authority.host().contains('*') {
-                    return Err(RedirectUriError::Wildcard);
-                }
                 let port = authority
                     .port_to_u16()
                     .map_err(|_| RedirectUriError::Host)?;
@@ -217,6 +217,7 @@ mod tests {
             ("https://u:p@a.example/", Userinfo),
             ("https://a.example@evil.example/", Userinfo),
             ("https://*.example.com/", Wildcard),
+            ("https://a.example/*", Wildcard),
             ("http://a.example/", InsecureHttp),
             ("http://localhost.evil.example/", InsecureHttp),
             ("http://127.0.0.1.evil.example/", InsecureHttp),

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 
@@ -14,7 +14,7 @@ use super::{
 use crate::{
     identity::{ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
     model::authorization::{CodeGrant, PendingAuthorization},
-    secret::{AuthorizationCode, Digest, PendingId},
+    secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
     web::{params::Params, see_other},
 };
@@ -66,10 +66,12 @@ async fn show(
     params: &Params,
 ) -> Result<Response, StoreError> {
     let now = oauth.clock.now();
-    let (Some(request), Some(browser)) = (request_id(params), browser(oauth, headers)) else {
+    let Some(id) = request_id(params).map(PendingId::presented) else {
         return Ok(problem::no_open_request());
     };
-    let id = PendingId::presented(request);
+    let Some(browser) = browser(oauth, headers) else {
+        return follow_up(oauth, &id).await;
+    };
     let Some(pending) = oauth.store.pending(&id.digest(), &browser, now).await? else {
         return Ok(problem::no_open_request());
     };
@@ -104,6 +106,24 @@ async fn show(
         abilities: &abilities,
     };
     Ok(prompt.ask(&person))
+}
+
+/// A browser without our cookie follows up on a request that was posted across sites. It gets the
+/// cookie, and the request is its own from now on.
+async fn follow_up(oauth: &OAuthState, id: &PendingId) -> Result<Response, StoreError> {
+    let browser = BrowserId::mint();
+    let now = oauth.clock.now();
+    let bound = oauth
+        .store
+        .pending(&id.digest(), &browser.digest(), now)
+        .await?;
+    if bound.is_none() {
+        return Ok(problem::no_open_request());
+    }
+    let mut response = ask_to_sign_in(id);
+    let cookie = cookies::set_browser(&browser, &oauth.public_url);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
 }
 
 async fn answer(

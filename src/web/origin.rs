@@ -94,7 +94,8 @@ fn is_address(name: &str, local: IpAddr) -> bool {
         .is_ok_and(|address| address.to_canonical() == local.to_canonical())
 }
 
-fn without_port(authority: &str) -> &str {
+/// A `Host` or authority without its port.
+pub fn without_port(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) && !host.is_empty() => host,
         _ => authority,

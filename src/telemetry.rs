@@ -1,0 +1,135 @@
+//! Logs: on standard error, written off the request path, one line a request.
+//!
+//! No line holds a query, a header, a body, a cookie or a token, at any level.
+
+use std::{
+    error::Error,
+    io::{self, IsTerminal as _},
+    panic,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{MatchedPath, Request},
+    http::{HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+use tracing_appender::non_blocking::WorkerGuard;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, prelude::*};
+use uuid::Uuid;
+
+use crate::{
+    config::{Config, LogFormat},
+    web::note::{ClientNote, FailureNote},
+};
+
+/// Names a request in our log, in the caller's and in what a person reports.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_REQUEST_ID: usize = 128;
+
+/// Begins to log as configured. Lines are written as long as the guard is held.
+///
+/// # Errors
+///
+/// If the process logs already.
+pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send + Sync>> {
+    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    let is_terminal = io::stderr().is_terminal();
+    let format = config.log_format.unwrap_or(if is_terminal {
+        LogFormat::Pretty
+    } else {
+        LogFormat::Json
+    });
+    let lines = match format {
+        LogFormat::Pretty => fmt::layer()
+            .with_writer(writer)
+            .with_ansi(is_terminal)
+            .with_target(false)
+            .boxed(),
+        LogFormat::Json => fmt::layer()
+            .with_writer(writer)
+            .json()
+            .flatten_event(true)
+            .boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines.with_filter(EnvFilter::try_new(&config.log_filter)?))
+        .try_init()?;
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        tracing::error!(event = "panic", place, "{}", panic_message(panic.payload()));
+    }));
+    Ok(guard)
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without a message")
+}
+
+/// Middleware around every request: gives it an id and logs what came of it.
+pub(crate) async fn log_request(request: Request, next: Next) -> Response {
+    let began = now();
+    let id = request_id(&request);
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    let route = route.as_ref().map_or("none", MatchedPath::as_str);
+    log(&response, &method, route, &id, began.elapsed());
+    response.headers_mut().insert(REQUEST_ID, id);
+    response
+}
+
+/// How long handling takes is measured, not decided upon, so it needs no clock that can be turned.
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// The caller's own id, if it is one that can be printed, else a new one.
+fn request_id(request: &Request) -> HeaderValue {
+    let given = request.headers().get(REQUEST_ID).filter(|value| {
+        let bytes = value.as_bytes();
+        (1..=MAX_REQUEST_ID).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    });
+    given.cloned().unwrap_or_else(|| {
+        let mut buffer = Uuid::encode_buffer();
+        let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
+        HeaderValue::from_str(id).expect("a UUID is printable ASCII")
+    })
+}
+
+fn log(
+    response: &Response,
+    method: &axum::http::Method,
+    route: &str,
+    id: &HeaderValue,
+    duration: Duration,
+) {
+    let status = response.status().as_u16();
+    let notes = response.extensions();
+    let client = notes.get::<ClientNote>().map(|note| Arc::clone(&note.0));
+    let client = client.as_deref();
+    let request_id = id.to_str().unwrap_or_default();
+    let duration_ms = duration.as_secs_f64() * 1000.0;
+    if let Some(FailureNote(cause)) = notes.get::<FailureNote>() {
+        let cause = chain(cause.as_ref());
+        tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, client.id = client, request.id = request_id, cause, "request failed");
+    } else {
+        tracing::info!(http.method = %method, http.route = route, http.status = status, duration_ms, client.id = client, request.id = request_id, "request");
+    }
+}
+
+/// An error and what caused it.
+fn chain(error: &(dyn Error + Send + Sync)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
