@@ -109,21 +109,21 @@ async fn bodies_over_the_limit_of_their_route_are_too_large() {
     let server = TestServer::start().await;
     let token = connect(&server).await.tokens.access;
 
-    // Said in advance: nobody has to send 17 MiB to hear that it is too much.
     for (path, length) in [
         ("/mcp", 17 * 1024 * 1024),
         ("/register", 65 * 1024),
         ("/token", 17 * 1024 * 1024),
     ] {
         let mut connection = RawConnection::open(server.addr()).await;
-        let head = format!(
+        let mut request = format!(
             "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
              accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
              content-length: {length}\r\n\r\n",
             server.authority(),
-        );
-        connection.send(head).await;
-        let head = connection.read_head().await;
+        )
+        .into_bytes();
+        request.resize(request.len() + length, b' ');
+        let head = connection.send_until_answered(&request).await;
         assert!(head.starts_with("HTTP/1.1 413 "), "{path}: {head}");
     }
 }
@@ -132,17 +132,12 @@ async fn bodies_over_the_limit_of_their_route_are_too_large() {
 async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
     let server = TestServer::start().await;
     let mut connection = RawConnection::open(server.addr()).await;
-    let chunk = format!("4000\r\n{}\r\n", "x".repeat(0x4000));
-    connection
-        .send(
-            "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-             transfer-encoding: chunked\r\n\r\n",
-        )
-        .await;
-    for _ in 0..5 {
-        connection.send(&chunk).await;
-    }
-    let head = connection.read_head().await;
+    let chunks = format!("4000\r\n{}\r\n", "x".repeat(0x4000)).repeat(5);
+    let request = format!(
+        "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\n{chunks}",
+    );
+    let head = connection.send_until_answered(request.as_bytes()).await;
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
 }
 

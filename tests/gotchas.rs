@@ -115,11 +115,12 @@ async fn gotcha_10_a_dead_refresh_token_and_an_unknown_client_are_told_apart() {
 async fn gotcha_16_coming_from_the_clients_site_the_person_is_still_signed_in() {
     let server = TestServer::start().await;
     let client = OAuthClient::register(&server).await;
-    let mut browser = Browser::new(&server).behind("sec-fetch-site", "cross-site");
+    let mut browser = Browser::new(&server);
     let callback = browser.approve(&client.authorize_url()).await;
     assert_eq!(callback.status, 303);
 
     // Lax cookies come along with a top-level navigation from another site; the second time nothing is asked.
+    let mut browser = browser.behind("sec-fetch-site", "cross-site");
     browser.open(&client.authorize_url()).await.client().code();
 }
 

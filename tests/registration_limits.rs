@@ -109,6 +109,7 @@ async fn over_the_cap_the_oldest_client_that_nobody_allowed_gives_way() {
     let server = TestServer::with([("limits.clients", "3")]).await;
     let connected = connect(&server).await;
     let oldest = OAuthClient::register(&server).await;
+    OAuthClient::register(&server).await;
     let second = OAuthClient::register(&server).await;
     let third = OAuthClient::register(&server).await;
 

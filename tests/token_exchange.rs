@@ -326,12 +326,24 @@ async fn a_client_that_did_not_register_for_refreshing_gets_no_refresh_token_unl
 #[tokio::test]
 async fn a_body_that_cannot_be_read_is_an_invalid_request() {
     let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let id = &client.id;
 
     for (content_type, body) in [
-        ("application/json", "{"),
-        ("application/json", "[]"),
-        ("application/json", r#"{"grant_type":7}"#),
-        ("application/x-www-form-urlencoded", ""),
+        ("application/json", "{".to_owned()),
+        ("application/json", "[]".to_owned()),
+        (
+            "application/json",
+            json!({ "client_id": id, "grant_type": 7 }).to_string(),
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            format!("client_id={id}"),
+        ),
+        (
+            "application/x-www-form-urlencoded",
+            format!("client_id={id}&grant_type"),
+        ),
     ] {
         let answer = server.post("/token").body(content_type, body).send().await;
         answer.oauth_error(400, "invalid_request");
@@ -345,9 +357,10 @@ async fn parameters_in_the_query_do_not_count() {
     let (client, code) = client_with_code(&server).await;
     // RFC 6749 §3.2: they belong in the body; URLs end up in logs.
     let url = format!("/token?{}", client.code_grant(&code).encoded());
-    let answer = server
-        .post(&url)
-        .body("application/x-www-form-urlencoded", "")
+    let body = format!("client_id={}", client.id);
+    let request = server.post(&url);
+    let answer = request
+        .body("application/x-www-form-urlencoded", body)
         .send()
         .await;
     answer.oauth_error(400, "invalid_request");

@@ -139,10 +139,11 @@ fn a_file_that_is_not_there_is_refused_by_name() {
 #[test]
 fn a_secret_with_a_mistake_in_it_is_not_repeated() {
     let ended = Launch::serving()
-        .file(FILE, "sign_in_passcode = 31415926\n")
+        .without_env("SIGN_IN_PASSCODE")
+        .file(FILE, "sign_in_passcode = 3.14159265\n")
         .env("CONFIG_FILE", FILE)
         .run();
-    // The environment wins, but the file is wrong all the same.
     assert_eq!(ended.code, Some(2), "{ended:#?}");
     assert!(ended.stderr.contains("sign_in_passcode"), "{ended:#?}");
+    assert!(!ended.stderr.contains("14159265"), "{ended:#?}");
 }

@@ -65,6 +65,15 @@ async fn a_passcode_that_was_set_is_not_printed() {
 }
 
 #[test]
+fn an_empty_passcode_is_no_passcode() {
+    let program = Launch::serving().env("SIGN_IN_PASSCODE", "").start();
+    assert!(
+        program.told("sign-in passcode: ").len() >= 16,
+        "a passcode that can be guessed"
+    );
+}
+
+#[test]
 fn serve_is_the_default_command() {
     let program = Launch::serving().args(&["serve"]).start();
     program.told("listening on http://127.0.0.1:");
@@ -86,7 +95,6 @@ fn bad_values_are_refused_naming_the_flag_and_the_variable() {
         ("--public-url", "PUBLIC_URL", "https://mcp.example.com#x"),
         ("--public-url", "PUBLIC_URL", "https://user@mcp.example.com"),
         ("--rate-limits", "RATE_LIMITS", "perhaps"),
-        ("--sign-in-passcode", "SIGN_IN_PASSCODE", ""),
     ] {
         let by_flag = Launch::serving()
             .args(&["serve", &format!("{flag}={value}")])

@@ -1,14 +1,15 @@
 //! A bare TCP connection, for what HTTP libraries refuse to send or hide from their callers.
 
 use std::{
+    future::pending,
     net::SocketAddr,
     time::{Duration, Instant},
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// A connection on which every byte is ours.
@@ -26,6 +27,31 @@ impl RawConnection {
     /// Sends it all. A peer that has heard enough may close before the end, which is no failure here.
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.0.write_all(bytes.as_ref()).await.is_ok()
+    }
+
+    /// Sends until there is an answer, and reads its status line and headers. Who sends too much is
+    /// answered before the end.
+    pub(crate) async fn send_until_answered(&mut self, bytes: &[u8]) -> String {
+        let (reader, mut writer) = self.0.split();
+        let mut reader = BufReader::new(reader);
+        let mut head = String::new();
+        let reading = async {
+            while !head.ends_with("\r\n\r\n") {
+                if !matches!(reader.read_line(&mut head).await, Ok(1..)) {
+                    break;
+                }
+            }
+        };
+        let writing = async {
+            let _ = writer.write_all(bytes).await;
+            pending::<()>().await;
+        };
+        tokio::select! {
+            () = reading => {}
+            () = writing => {}
+            () = sleep(Duration::from_secs(20)) => panic!("the server answers in time"),
+        }
+        head
     }
 
     /// Reads up to and including `end`, or to the end of the connection.
