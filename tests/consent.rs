@@ -27,14 +27,14 @@ async fn asks_again(browser: &mut Browser, url: &str) -> bool {
 #[tokio::test]
 async fn the_page_says_who_asks_where_the_answer_goes_and_what_will_be_possible() {
     let server = TestServer::start().await;
-    let name = "Lovelace & <b>Daughters</b>";
+    let name = "Bits & <b>Pieces</b>";
     let client = OAuthClient::register_with(&server, json!({ "client_name": name })).await;
     let (_, page) = consent_page(&server, &client).await;
 
     page.answer.clone().expect(200).assert_page();
     assert!(page.text().contains(name), "{}", page.text());
     assert!(
-        !page.answer.body.contains("<b>Daughters"),
+        !page.answer.body.contains("<b>Pieces"),
         "a client's name is text"
     );
     assert!(page.text().contains("client.example"), "{}", page.text());
