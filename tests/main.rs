@@ -1,1 +1,26 @@
 //! The one test binary: every module is a chapter of what the server promises.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a story that cannot go on has failed"
+)]
+
+mod admin;
+mod authorization;
+mod bearer_challenges;
+mod connection;
+mod consent;
+mod cors;
+mod discovery;
+mod gotchas;
+mod login;
+mod loopback_redirects;
+mod mcp_messages;
+mod mcp_sessions;
+mod mcp_tools;
+mod process;
+mod refresh_rotation;
+mod registration;
+mod registration_limits;
+mod support;
+mod token_exchange;

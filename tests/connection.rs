@@ -1,0 +1,216 @@
+//! The connection below HTTP: sizes, patience, and how many there may be.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::{interval, timeout};
+
+use crate::support::{RawConnection, TestServer, connect};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn healthz(filling: usize) -> String {
+    let filling = "x".repeat(filling);
+    format!(
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-filling: {filling}\r\nconnection: close\r\n\r\n"
+    )
+}
+
+#[tokio::test]
+async fn a_header_block_over_32_kib_is_too_large() {
+    let server = TestServer::start().await;
+
+    let mut connection = RawConnection::open(server.addr()).await;
+    connection.send(healthz(30 * 1024)).await;
+    let head = connection.read_head().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+
+    let mut connection = RawConnection::open(server.addr()).await;
+    connection.send(healthz(34 * 1024)).await;
+    // RFC 6585 §5.
+    let head = connection.read_head().await;
+    assert!(head.starts_with("HTTP/1.1 431 "), "{head}");
+}
+
+#[tokio::test]
+async fn many_small_headers_are_too_large_together() {
+    let server = TestServer::start().await;
+    let request = format!(
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\n{}\r\n",
+        "x-small: filling\r\n".repeat(3000),
+    );
+    let mut connection = RawConnection::open(server.addr()).await;
+    connection.send(request).await;
+    let head = connection.read_head().await;
+    assert!(
+        head.starts_with("HTTP/1.1 431 "),
+        "{}",
+        head.get(..200).unwrap_or(&head)
+    );
+}
+
+#[tokio::test]
+async fn headers_that_trickle_in_are_cut_off_after_ten_seconds() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    let started = Instant::now();
+    connection
+        .send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n")
+        .await;
+
+    // One more header every second: never silent, never complete.
+    let trickle = async {
+        let mut seconds = interval(SECOND);
+        loop {
+            seconds.tick().await;
+            if !connection.send("x-more: y\r\n").await {
+                break;
+            }
+        }
+    };
+    timeout(15 * SECOND, trickle)
+        .await
+        .expect("the server loses its patience");
+    assert!(
+        started.elapsed() > 8 * SECOND,
+        "cut off after {:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    let (_, waited) = connection.read_to_end(15 * SECOND).await;
+    assert!(waited > 8 * SECOND, "closed after {waited:?}");
+}
+
+#[tokio::test]
+#[ignore = "waits half a minute of real time for a body that never ends"]
+async fn a_body_that_trickles_in_is_cut_off_after_thirty_seconds() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    connection
+        .send(
+            "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+             content-length: 1000\r\n\r\n{",
+        )
+        .await;
+    let (answer, waited) = connection.read_to_end(40 * SECOND).await;
+    assert!(waited > 25 * SECOND, "cut off after {waited:?}");
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn bodies_over_the_limit_of_their_route_are_too_large() {
+    let server = TestServer::start().await;
+    let token = connect(&server).await.tokens.access;
+
+    for (path, length) in [
+        ("/mcp", 17 * 1024 * 1024),
+        ("/register", 65 * 1024),
+        ("/token", 17 * 1024 * 1024),
+    ] {
+        let mut connection = RawConnection::open(server.addr()).await;
+        let mut request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
+             accept: application/json, text/event-stream\r\ncontent-type: application/json\r\n\
+             content-length: {length}\r\n\r\n",
+            server.authority(),
+        )
+        .into_bytes();
+        request.resize(request.len() + length, b' ');
+        let head = connection.send_until_answered(&request).await;
+        assert!(head.starts_with("HTTP/1.1 413 "), "{path}: {head}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    let chunks = format!("4000\r\n{}\r\n", "x".repeat(0x4000)).repeat(5);
+    let request = format!(
+        "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         transfer-encoding: chunked\r\n\r\n{chunks}",
+    );
+    let head = connection.send_until_answered(request.as_bytes()).await;
+    assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
+}
+
+#[tokio::test]
+async fn a_message_just_under_the_limit_is_heard() {
+    let server = TestServer::start().await;
+    let mcp = connect(&server).await.mcp(&server);
+    let mut message = crate::support::initialize_message("2025-11-25");
+    message["params"]["_meta"] = serde_json::json!({ "filling": "x".repeat(15 * 1024 * 1024) });
+    mcp.post(&message).await.expect(200);
+}
+
+#[tokio::test]
+async fn the_number_of_open_connections_is_capped_and_places_become_free() {
+    let server = TestServer::with([("limits.connections", "4")]).await;
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let mut connection = RawConnection::open(server.addr()).await;
+        connection.send(request).await;
+        let head = connection.read_head().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        open.push(connection);
+    }
+
+    // The fifth waits or is turned away, but is not served while the four stay.
+    let mut fifth = RawConnection::open(server.addr()).await;
+    fifth.send(request).await;
+    let head = timeout(SECOND, fifth.read_head()).await;
+    assert!(
+        !head.is_ok_and(|head| head.starts_with("HTTP/1.1 200 ")),
+        "five at once"
+    );
+
+    drop((open, fifth));
+    let mut sixth = RawConnection::open(server.addr()).await;
+    sixth.send(request).await;
+    let head = sixth.read_head().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+}
+
+#[tokio::test]
+async fn a_connection_serves_one_request_after_another() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    for _ in 0..3 {
+        connection
+            .send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+            .await;
+        let head = connection.read_head().await;
+        assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+        assert_eq!(connection.read_until("ok").await, "ok");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_refused_and_the_server_lives_on() {
+    let server = TestServer::start().await;
+    for nonsense in [
+        "hello\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET /healthz HTTP/1.1\r\nhost: localhost\r\nbad header\r\n\r\n",
+        // RFC 9112 §6.1: both lengths at once is how requests are smuggled.
+        "POST /token HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+        "\u{16}\u{3}\u{1}\u{2}\u{0}\u{1}\u{0}\u{1}\r\n\r\n",
+    ] {
+        let mut connection = RawConnection::open(server.addr()).await;
+        connection.send(nonsense).await;
+        let (answer, _) = connection.read_to_end(15 * SECOND).await;
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+            "{nonsense:?}: {answer}"
+        );
+    }
+    server.get("/healthz").send().await.expect(200);
+}

@@ -1,0 +1,316 @@
+//! The consent page: what a person sees, who may answer it, and what is remembered.
+
+use serde_json::json;
+
+use crate::support::{Arrival, Browser, OAuthClient, Page, Params, TestServer, Tokens};
+
+async fn consent_page(server: &TestServer, client: &OAuthClient) -> (Browser, Page) {
+    let mut browser = Browser::new(server);
+    let page = browser.consent_page(&client.authorize_url()).await;
+    (browser, page)
+}
+
+/// Whether the person is asked, when the client comes again.
+async fn asks_again(browser: &mut Browser, url: &str) -> bool {
+    match browser.open(url).await {
+        Arrival::Page(page) => {
+            assert!(page.asks_for_consent(), "{:#?}", page.answer);
+            true
+        }
+        Arrival::Client(callback) => {
+            callback.code();
+            false
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_page_says_who_asks_where_the_answer_goes_and_what_will_be_possible() {
+    let server = TestServer::start().await;
+    let name = "Bits & <b>Pieces</b>";
+    let client = OAuthClient::register_with(&server, json!({ "client_name": name })).await;
+    let (_, page) = consent_page(&server, &client).await;
+
+    page.answer.clone().expect(200).assert_page();
+    assert!(page.text().contains(name), "{}", page.text());
+    assert!(
+        !page.answer.body.contains("<b>Pieces"),
+        "a client's name is text"
+    );
+    assert!(page.text().contains("client.example"), "{}", page.text());
+    for decision in ["allow", "deny"] {
+        assert!(
+            page.has(&format!("form [name=decision][value={decision}]")),
+            "no way to {decision}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_on_the_same_computer_comes_with_a_warning() {
+    let server = TestServer::start().await;
+    let hosted = OAuthClient::register(&server).await;
+    let local = OAuthClient::register_at(&server, "http://localhost:8787/callback").await;
+    let (_, hosted) = consent_page(&server, &hosted).await;
+    let (_, local) = consent_page(&server, &local).await;
+
+    // Anything that runs on the computer could be behind such a redirect URI.
+    assert!(local.text().contains("computer"), "{}", local.text());
+    assert!(!hosted.text().contains("computer"), "{}", hosted.text());
+}
+
+#[tokio::test]
+async fn denying_tells_the_client_and_is_not_remembered() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let mut browser = Browser::new(&server);
+
+    let callback = browser.deny(&client.authorize_url()).await;
+    assert_eq!(callback.status, 303);
+    callback.assert_error("access_denied", server.public_url());
+    assert_eq!(callback.params().get("state"), Some("story-state"));
+    assert!(asks_again(&mut browser, &client.authorize_url()).await);
+}
+
+#[tokio::test]
+async fn only_one_decision_is_taken() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let (mut browser, page) = consent_page(&server, &client).await;
+    let allow = page.decision("allow");
+    let code = browser.submit(&allow).await.client().code();
+
+    // A double click, or the way back and once more.
+    for again in [allow, page.decision("deny")] {
+        let answer = browser.post(&again.action, &again.fields, &[]).await;
+        assert!((400..500).contains(&answer.status), "{answer:#?}");
+        answer.assert_page();
+    }
+    // The first answer stands.
+    Tokens::of(&client.redeem(&code).await);
+}
+
+#[tokio::test]
+async fn an_answer_that_says_both_or_neither_is_none() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let (mut browser, page) = consent_page(&server, &client).await;
+
+    let allow = page.decision("allow");
+    let both = allow.fields.clone().and("decision", "deny");
+    let neither = allow.clone().without("decision").fields;
+    let other = allow.clone().set("decision", "perhaps").fields;
+    for fields in [both, neither, other] {
+        let answer = browser.post(&allow.action, &fields, &[]).await;
+        assert_eq!(answer.status, 400, "{answer:#?}");
+        answer.assert_page();
+    }
+    browser.submit(&allow).await.client().code();
+}
+
+#[tokio::test]
+async fn an_answer_without_the_browsers_token_is_refused() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let (mut browser, page) = consent_page(&server, &client).await;
+    let (_, strangers) = consent_page(&server, &client).await;
+    let allow = page.decision("allow");
+    let strangers_token = strangers.form().fields.get("csrf").unwrap().to_owned();
+
+    for forged in [
+        allow.clone().without("csrf"),
+        allow.clone().set("csrf", ""),
+        allow.clone().set("csrf", &strangers_token),
+    ] {
+        let answer = browser.post(&forged.action, &forged.fields, &[]).await;
+        assert_eq!(answer.status, 403, "{answer:#?}");
+        answer.assert_page();
+    }
+    browser.submit(&allow).await.client().code();
+}
+
+#[tokio::test]
+async fn an_answer_from_another_site_is_refused_even_with_the_token() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let (mut browser, page) = consent_page(&server, &client).await;
+    let allow = page.decision("allow");
+
+    for headers in [
+        [("origin", "https://evil.example"), ("sec-fetch-site", "")],
+        [("origin", "https://client.example"), ("sec-fetch-site", "")],
+        [("origin", ""), ("sec-fetch-site", "cross-site")],
+    ] {
+        let answer = browser.post(&allow.action, &allow.fields, &headers).await;
+        assert_eq!(answer.status, 403, "{headers:?}: {answer:#?}");
+        answer.assert_page();
+    }
+    browser.submit(&allow).await.client().code();
+}
+
+#[tokio::test]
+async fn another_browser_cannot_answer_for_this_one() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let (mut victim, page) = consent_page(&server, &client).await;
+    let request = page.form().fields.get("request").unwrap().to_owned();
+
+    // The same person in another browser, with a session and a token of its own.
+    let (mut other, own_page) = consent_page(&server, &client).await;
+    let foreign = own_page.decision("allow").set("request", &request);
+    let answer = other.post(&foreign.action, &foreign.fields, &[]).await;
+    assert!((400..500).contains(&answer.status), "{answer:#?}");
+    answer.assert_page();
+    // Nobody at all, not even signed in.
+    let answer = Browser::new(&server)
+        .post(&foreign.action, &foreign.fields, &[])
+        .await;
+    assert!((400..500).contains(&answer.status), "{answer:#?}");
+
+    victim.submit(&page.decision("allow")).await.client().code();
+}
+
+#[tokio::test]
+async fn the_answer_belongs_to_the_request_that_was_shown() {
+    let server = TestServer::start().await;
+    let (first, second) = (
+        OAuthClient::register(&server).await,
+        OAuthClient::register(&server).await,
+    );
+    let mut browser = Browser::new(&server);
+    let first_page = browser.consent_page(&first.authorize_url()).await;
+    let second_page = browser.consent_page(&second.authorize_url()).await;
+
+    // Two tabs: each answer goes to the client whose name stood on that page.
+    let code = browser
+        .submit(&first_page.decision("allow"))
+        .await
+        .client()
+        .code();
+    browser.submit(&second_page.decision("deny")).await.client();
+    second.redeem(&code).await.oauth_error(400, "invalid_grant");
+    Tokens::of(&first.redeem(&code).await);
+}
+
+#[tokio::test]
+async fn what_was_allowed_is_remembered_for_the_same_client_uri_and_person() {
+    let server = TestServer::start().await;
+    let uris = [
+        "https://client.example/callback",
+        "https://client.example/other",
+    ];
+    let client = OAuthClient::register_with(&server, json!({ "redirect_uris": uris })).await;
+    let mut browser = Browser::new(&server);
+    client.code(&mut browser).await;
+
+    assert!(!asks_again(&mut browser, &client.authorize_url()).await);
+    // Another redirect URI of the same client, and another client, are other questions.
+    let elsewhere = client
+        .authorization()
+        .set("redirect_uri", "https://client.example/other");
+    assert!(asks_again(&mut browser, &client.authorize_url_with(&elsewhere)).await);
+    let other = OAuthClient::register(&server).await;
+    assert!(asks_again(&mut browser, &other.authorize_url()).await);
+    // It is the person's, not the browser's.
+    let mut another_browser = Browser::new(&server);
+    let page = another_browser.open(&client.authorize_url()).await.page();
+    another_browser.sign_in(&page).await.client().code();
+}
+
+#[tokio::test]
+async fn redirects_that_any_program_could_catch_are_asked_about_every_time() {
+    let server = TestServer::start().await;
+
+    // RFC 8252 §8.6: without the person, another program could pose as the client.
+    for uri in [
+        "http://localhost:8787/callback",
+        "http://127.0.0.1/callback",
+        "cursor://anysphere.cursor-mcp/oauth/callback",
+    ] {
+        let client = OAuthClient::register_at(&server, uri).await;
+        let mut browser = Browser::new(&server);
+        client.code(&mut browser).await;
+        assert!(
+            asks_again(&mut browser, &client.authorize_url()).await,
+            "{uri}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_posted_by_another_site_is_asked_about_even_if_remembered() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let mut browser = Browser::new(&server);
+    client.code(&mut browser).await;
+
+    let url = server.url("/authorize");
+    for headers in [
+        [
+            ("origin", "https://evil.example"),
+            ("sec-fetch-site", "cross-site"),
+        ],
+        [("origin", "https://evil.example"), ("sec-fetch-site", "")],
+    ] {
+        let answer = browser.post(&url, &client.authorization(), &headers).await;
+        let page = browser.follow(&url, answer).await.page();
+        assert!(
+            page.asks_for_consent() || page.asks_for_password(),
+            "{:#?}",
+            page.answer
+        );
+    }
+}
+
+#[tokio::test]
+async fn pages_do_not_keep_the_browser_from_following_the_answer_to_the_client() {
+    let server = TestServer::start().await;
+
+    for (uri, source) in [
+        ("https://client.example/callback", "https://client.example"),
+        ("http://localhost:8787/callback", "http://localhost:8787"),
+        ("cursor://anysphere.cursor-mcp/oauth/callback", "cursor:"),
+    ] {
+        let client = OAuthClient::register_at(&server, uri).await;
+        let mut browser = Browser::new(&server);
+        let sign_in = browser.open(&client.authorize_url()).await.page();
+        let consent = browser.sign_in(&sign_in).await.page();
+        // Chromium applies `form-action` to the redirects that answer a form as well.
+        for page in [sign_in, consent] {
+            let policy = page.answer.header("content-security-policy");
+            let form_action = policy
+                .split(';')
+                .find_map(|part| part.trim().strip_prefix("form-action "));
+            let allowed =
+                form_action.is_none_or(|sources| sources.split(' ').any(|one| one == source));
+            assert!(allowed, "{} would block {uri}: {policy}", page.url);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_number_of_open_questions_is_bounded() {
+    let server = TestServer::with([("limits.pending_authorizations", "2")]).await;
+    let client = OAuthClient::register(&server).await;
+    // Nobody has to be signed in to start one, so nobody may fill the memory with them …
+    for _ in 0..10 {
+        let answer = Browser::new(&server).visit(&client.authorize_url()).await;
+        assert!(answer.status < 500, "{answer:#?}");
+    }
+    // … or keep the person who came last from going on.
+    client.authorize_with(&mut Browser::new(&server)).await;
+}
+
+#[tokio::test]
+async fn the_consent_page_opened_without_a_request_explains_itself() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let (mut browser, page) = consent_page(&server, &client).await;
+    let action = page.form().action;
+
+    let answer = browser
+        .post(&action, &Params::of([("decision", "allow")]), &[])
+        .await;
+    assert!((400..500).contains(&answer.status), "{answer:#?}");
+    answer.assert_page();
+}

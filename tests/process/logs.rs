@@ -1,0 +1,166 @@
+//! Logs: one line per request, in JSON where no person looks, and no secret at any level.
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    Browser, CHALLENGE, Launch, McpClient, OAuthClient, PASSCODE, Tokens, VERIFIER,
+};
+
+const STATE: &str = "state-only-the-client-should-know";
+
+#[tokio::test]
+async fn nothing_secret_is_logged_even_when_everything_is() {
+    let program = Launch::serving().env("RUST_LOG", "trace").start();
+    let site = program.site();
+    let mut secrets: Vec<String> = [PASSCODE, VERIFIER, CHALLENGE, STATE]
+        .map(ToOwned::to_owned)
+        .into();
+
+    // The whole way, and every refusal on it that sees a secret.
+    let members = json!({ "token_endpoint_auth_method": "client_secret_post" });
+    let client = OAuthClient::register_with(&site, members).await;
+    let mut browser = Browser::new(&site);
+    let url = client.authorize_url_with(&client.authorization().set("state", STATE));
+    let page = browser.open(&url).await.page();
+    secrets.push(page.form().fields.get("csrf").unwrap().to_owned());
+    secrets.extend(browser.cookies().iter().map(|cookie| cookie.value.clone()));
+    let wrong_guess = "a guess that is nearly right";
+    secrets.push(wrong_guess.to_owned());
+    browser.submit(&page.sign_in_form(wrong_guess)).await.page();
+    let page = browser.consent_page(&url).await;
+    secrets.push(page.form().fields.get("csrf").unwrap().to_owned());
+    secrets.extend(browser.cookies().iter().map(|cookie| cookie.value.clone()));
+    let code = browser
+        .submit(&page.decision("allow"))
+        .await
+        .client()
+        .code();
+
+    let tokens = Tokens::of(&client.redeem(&code).await);
+    let mcp = McpClient::initialized(&site, &tokens.access, "2025-11-25").await;
+    let stream = mcp.stream().await;
+    mcp.call("best_person_looker_upper", &json!({ "startsWith": "A" }))
+        .await;
+    let refreshed = Tokens::of(&client.refresh(tokens.refresh_token()).await);
+    site.post(&format!("/mcp?access_token={}", tokens.access))
+        .send()
+        .await
+        .expect(401);
+    client.redeem(&code).await.oauth_error(400, "invalid_grant");
+    client
+        .refresh(refreshed.refresh_token())
+        .await
+        .oauth_error(400, "invalid_grant");
+    assert_eq!(mcp.ping().await, 401);
+    drop(stream);
+
+    secrets.extend([code, client.secret.unwrap(), mcp.session.unwrap()]);
+    for tokens in [tokens, refreshed] {
+        secrets.extend([tokens.access, tokens.refresh.unwrap()]);
+    }
+    let ended = program.terminate();
+    assert!(
+        ended.stderr.lines().count() > 20,
+        "hardly a log: {ended:#?}"
+    );
+    for secret in secrets {
+        assert!(secret.len() > 8, "too short to look for: {secret}");
+        // As it is, and as it stands in a query or a form.
+        let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        let told = |line: &&str| line.contains(&secret) || line.contains(&encoded);
+        let line = ended.stderr.lines().find(told);
+        assert_eq!(line, None, "“{secret}” is in the log");
+        assert!(
+            !ended.stdout.contains(&secret),
+            "“{secret}” is in {}",
+            ended.stdout
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_request_is_one_line_of_json() {
+    let program = Launch::serving().start();
+    let site = program.site();
+    let client = OAuthClient::register(&site).await;
+    let id = "story-8c1d";
+    let request = site.post("/token").header("x-request-id", id);
+    request
+        .form(&client.refresh_grant("rt_dead"))
+        .send()
+        .await
+        .oauth_error(400, "invalid_grant");
+
+    let ended = program.terminate();
+    let lines: Vec<Value> = ended
+        .stderr
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+        .collect();
+    let about: Vec<_> = lines
+        .iter()
+        .map(Value::to_string)
+        .filter(|line| line.contains(id))
+        .collect();
+    let whole = about.join("\n");
+    for part in ["POST", "/token", "400", &client.id] {
+        assert!(whole.contains(part), "no {part} in {whole}");
+    }
+}
+
+#[test]
+fn the_format_is_a_setting() {
+    let program = Launch::serving().env("LOG_FORMAT", "pretty").start();
+    program.told("listening on http://");
+    let ended = program.terminate();
+    let json = ended
+        .stderr
+        .lines()
+        .find(|line| serde_json::from_str::<Value>(line).is_ok());
+    assert_eq!(json, None, "{ended:#?}");
+}
+
+#[tokio::test]
+async fn a_host_that_is_not_ours_is_logged_once_with_what_to_do() {
+    let program = Launch::serving().start();
+    let site = program.site();
+    for _ in 0..3 {
+        site.post("/mcp")
+            .header("host", "mcp.example.com")
+            .send()
+            .await
+            .expect(403);
+    }
+    let ended = program.terminate();
+    let hints = ended
+        .stderr
+        .matches("PUBLIC_URL=https://mcp.example.com")
+        .count();
+    assert_eq!(hints, 1, "{ended:#?}");
+}
+
+#[tokio::test]
+async fn a_line_break_in_a_request_does_not_make_a_line_in_the_log() {
+    let program = Launch::serving().env("LOG_FORMAT", "pretty").start();
+    let site = program.site();
+    let client = OAuthClient::register(&site).await;
+    let forged = "x\nWARN everything is fine";
+    let params = client.authorization().set("client_id", forged);
+    Browser::new(&site)
+        .visit(&client.authorize_url_with(&params))
+        .await
+        .expect(400);
+    let grant = client.refresh_grant("rt_dead").set("client_id", forged);
+    client
+        .token(&grant)
+        .await
+        .oauth_error(401, "invalid_client");
+    let ended = program.terminate();
+    assert!(
+        !ended
+            .stderr
+            .lines()
+            .any(|line| line.starts_with("WARN everything")),
+        "{ended:#?}"
+    );
+}

@@ -1,0 +1,8 @@
+//! The real binary: start, settings, commands, logs, the tunnel, and the end.
+
+mod commands;
+mod logs;
+mod settings;
+mod shutdown;
+mod start;
+mod tunnel;

@@ -1,0 +1,126 @@
+//! An MCP client of the session-based revisions.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use super::{Answer, Request, Site};
+
+/// A client with an access token and, once initialized, a session.
+#[derive(Clone)]
+pub(crate) struct McpClient {
+    site: Site,
+    token: String,
+    pub(crate) session: Option<String>,
+    version: Option<String>,
+}
+
+/// The first message of a session.
+pub(crate) fn initialize_message(version: &str) -> Value {
+    json!({
+        "jsonrpc": "2.0",
+        "id": 0,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": version,
+            "capabilities": {},
+            "clientInfo": { "name": "story", "version": "1.0.0" },
+        },
+    })
+}
+
+impl McpClient {
+    pub(crate) fn new(site: &Site, token: &str) -> Self {
+        Self {
+            site: site.clone(),
+            token: token.to_owned(),
+            session: None,
+            version: None,
+        }
+    }
+
+    /// A client with a session in that revision.
+    pub(crate) async fn initialized(site: &Site, token: &str, version: &str) -> Self {
+        let mut client = Self::new(site, token);
+        let result = client.initialize(version).await;
+        assert_eq!(result["protocolVersion"], version, "{result}");
+        client
+    }
+
+    /// Opens a session and returns the result of `initialize`.
+    pub(crate) async fn initialize(&mut self, version: &str) -> Value {
+        let answer = self.post(&initialize_message(version)).await.expect(200);
+        let result = answer.rpc()["result"].clone();
+        self.session = Some(answer.header("mcp-session-id").to_owned());
+        let version = result["protocolVersion"]
+            .as_str()
+            .expect("a protocol version");
+        // Only from 2025-06-18 on do clients name the revision in a header.
+        self.version = (version >= "2025-06-18").then(|| version.to_owned());
+        let initialized = json!({ "jsonrpc": "2.0", "method": "notifications/initialized" });
+        self.post(&initialized).await.expect(202);
+        result
+    }
+
+    /// A request to the endpoint with the headers that a proper client sends.
+    pub(crate) fn http(&self, method: Method) -> Request {
+        let accept = match method {
+            Method::GET => "text/event-stream",
+            _ => "application/json, text/event-stream",
+        };
+        let mut request = self
+            .site
+            .request(method, "/mcp")
+            .bearer(&self.token)
+            .header("accept", accept);
+        if let Some(session) = &self.session {
+            request = request.header("mcp-session-id", session);
+        }
+        if let Some(version) = &self.version {
+            request = request.header("mcp-protocol-version", version);
+        }
+        request
+    }
+
+    /// Posts one message, or several.
+    pub(crate) async fn post(&self, message: &Value) -> Answer {
+        self.http(Method::POST).json(message).send().await
+    }
+
+    /// One request and its whole response.
+    pub(crate) async fn request(&self, method: &str, params: &Value) -> Answer {
+        self.post(&json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params }))
+            .await
+    }
+
+    /// The result of a request that succeeds.
+    pub(crate) async fn result(&self, method: &str, params: &Value) -> Value {
+        let message = self.request(method, params).await.expect(200).rpc();
+        assert_eq!(message["id"], 1, "{message}");
+        assert!(message["error"].is_null(), "{message}");
+        message["result"].clone()
+    }
+
+    /// The result of calling a tool.
+    pub(crate) async fn call(&self, tool: &str, arguments: &Value) -> Value {
+        self.result(
+            "tools/call",
+            &json!({ "name": tool, "arguments": arguments }),
+        )
+        .await
+    }
+
+    /// Whether the token and the session are still good.
+    pub(crate) async fn ping(&self) -> u16 {
+        self.request("ping", &json!({})).await.status
+    }
+
+    /// Opens the stream on which the server may speak by itself.
+    pub(crate) async fn stream(&self) -> reqwest::Response {
+        self.http(Method::GET).open().await
+    }
+
+    /// Ends the session.
+    pub(crate) async fn end(&self) -> Answer {
+        self.http(Method::DELETE).send().await
+    }
+}

@@ -1,0 +1,26 @@
+//! What the stories are told with: a server, a browser, an OAuth client, an MCP client, a bare socket.
+
+mod answer;
+mod browser;
+mod mcp;
+mod oauth;
+mod params;
+mod program;
+mod raw;
+mod server;
+mod site;
+
+pub(crate) use answer::Answer;
+pub(crate) use browser::{Arrival, Browser, Page};
+pub(crate) use mcp::{McpClient, initialize_message};
+pub(crate) use oauth::{
+    CHALLENGE, Connected, OAuthClient, REDIRECT_URI, Tokens, VERIFIER, connect,
+};
+pub(crate) use params::Params;
+pub(crate) use program::{Ended, Launch};
+pub(crate) use raw::RawConnection;
+pub(crate) use server::TestServer;
+pub(crate) use site::{Request, Site};
+
+/// The passcode of every server that the stories start.
+pub(crate) const PASSCODE: &str = "correct horse battery staple";

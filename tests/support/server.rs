@@ -1,0 +1,119 @@
+//! The server itself, on a port of its own, with a clock that stories turn by hand.
+
+use std::{ops::Deref, sync::Arc, thread, time::Duration};
+
+use remote_mcp_auth::{
+    CancellationToken, Server,
+    clock::{Clock, ManualClock, Timestamp},
+    config::Config,
+};
+use tokio::sync::oneshot;
+
+use super::{PASSCODE, Site};
+
+/// A running server. It stops when it is dropped.
+pub(crate) struct TestServer {
+    site: Site,
+    admin: Option<Site>,
+    clock: Arc<ManualClock>,
+    shutdown: CancellationToken,
+    stopped: oneshot::Receiver<()>,
+}
+
+impl TestServer {
+    /// With the settings of a first run, but for the passcode and the ports.
+    pub(crate) async fn start() -> Self {
+        Self::with([]).await
+    }
+
+    /// With these settings besides.
+    pub(crate) async fn with<const N: usize>(settings: [(&str, &str); N]) -> Self {
+        let defaults = [
+            ("listen", "127.0.0.1:0"),
+            ("admin_listen", "127.0.0.1:0"),
+            ("sign_in_passcode", PASSCODE),
+        ];
+        let set_here = |key: &str| settings.iter().any(|(other, _)| *other == key);
+        let defaults = defaults.into_iter().filter(|(key, _)| !set_here(key));
+        let config = Config::from_settings(defaults.chain(settings)).expect("valid settings");
+
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_767_225_600_000)));
+        let shutdown = CancellationToken::new();
+        let (bound, when_bound) = oneshot::channel();
+        let (stopping, stopped) = oneshot::channel();
+        let for_server = (Arc::clone(&clock), shutdown.clone());
+        // A thread and a runtime of its own: requests meet real parallelism, whatever the test's runtime is.
+        thread::spawn(move || {
+            let (clock, shutdown) = for_server;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .expect("a runtime");
+            runtime.block_on(async {
+                let clock: Arc<dyn Clock> = clock;
+                let server = Server::builder(config)
+                    .clock(clock)
+                    .bind()
+                    .await
+                    .expect("free ports");
+                let url = server.connector_url().to_owned();
+                let _ = bound.send((server.public_addr(), server.admin_addr(), url));
+                server
+                    .run(shutdown)
+                    .await
+                    .expect("the server ends in good order");
+            });
+            runtime.shutdown_background();
+            let _ = stopping.send(());
+        });
+
+        let (addr, admin_addr, connector_url) = when_bound.await.expect("the server starts");
+        let public_url = connector_url
+            .strip_suffix("/mcp")
+            .expect("the connector URL ends in /mcp");
+        Self {
+            site: Site::new(addr, public_url),
+            admin: admin_addr.map(|addr| Site::new(addr, &format!("http://{addr}"))),
+            clock,
+            shutdown,
+            stopped,
+        }
+    }
+
+    /// The private listener.
+    pub(crate) fn admin(&self) -> &Site {
+        self.admin.as_ref().expect("an admin listener")
+    }
+
+    /// Turns the server's clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Asks the server to stop, and returns at once.
+    pub(crate) fn begin_shutdown(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Waits for the server to have stopped.
+    pub(crate) async fn stopped(&mut self) {
+        (&mut self.stopped)
+            .await
+            .expect("the server ends in good order");
+    }
+}
+
+impl Deref for TestServer {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.site
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
