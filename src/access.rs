@@ -4,7 +4,7 @@
 //! `oauth` implements it over the store; `mcp` knows nothing but this, and could as well trust a
 //! server elsewhere.
 
-use std::{error::Error, sync::Arc};
+use std::{error::Error, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -28,4 +28,10 @@ pub enum AccessError {
 pub trait VerifyAccessToken: Send + Sync {
     /// What `token` authorizes on this server's resource.
     async fn verify(&self, token: &str) -> Result<Arc<Authorization>, AccessError>;
+
+    /// Comes back when the grant behind an authorization is revoked: whatever is still open on its
+    /// strength has to end. Revocations count from the call on, not from the first poll. It may
+    /// come back without reason, or too late, where messages were lost; then
+    /// [`verify`](Self::verify) tells.
+    fn revoked(&self, authorization: &Authorization) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }

@@ -141,7 +141,8 @@ async fn drive(stream: TcpStream, ends: Connection, router: Router, shutdown: Ca
         .timer(TokioTimer::new())
         // It would count idle time as well; `Progress` tells the two apart.
         .header_read_timeout(None)
-        .max_buf_size(MAX_HEADER_BLOCK)
+        .max_header_size(MAX_HEADER_BLOCK)
+        .max_buf_size(2 * MAX_HEADER_BLOCK)
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     loop {

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -78,6 +79,7 @@ struct OpenStream {
     headers: HeaderMap,
     session: Digest,
     ended: CancellationToken,
+    revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
     opened: bool,
 }
 
@@ -98,21 +100,27 @@ impl OpenStream {
         tokio::select! {
             () = self.mcp.shutdown.cancelled() => None,
             () = self.ended.cancelled() => None,
+            () = &mut self.revoked => None,
             () = tokio::time::sleep(KEEP_ALIVE) => {
-                self.is_still_allowed().await.then(|| Bytes::from_static(b": keep-alive\n\n"))
+                let allowed = is_still_allowed(&self.mcp, &self.authorization, &self.headers);
+                allowed.await.then(|| Bytes::from_static(b": keep-alive\n\n"))
             }
         }
     }
+}
 
-    /// A stream outlives neither its token nor its session. A store that cannot tell is no reason
-    /// to end it.
-    async fn is_still_allowed(&self) -> bool {
-        if self.mcp.clock.now() >= self.authorization.expires_at {
-            return false;
-        }
-        let session = sessions::find(&self.mcp, &self.authorization, &self.headers).await;
-        !matches!(session, Ok(Lookup::Unknown | Lookup::Missing))
+/// A stream outlives neither its token nor its session. A store that cannot tell is no reason to
+/// end it.
+async fn is_still_allowed(
+    mcp: &McpState,
+    authorization: &Authorization,
+    headers: &HeaderMap,
+) -> bool {
+    if mcp.clock.now() >= authorization.expires_at {
+        return false;
     }
+    let session = sessions::find(mcp, authorization, headers).await;
+    !matches!(session, Ok(Lookup::Unknown | Lookup::Missing))
 }
 
 /// Opens the stream on which a session waits for messages that belong to no request.
@@ -124,6 +132,7 @@ pub(super) fn open(
 ) -> Response {
     let ended = mcp.internal.streams.open(session.id);
     let stream = OpenStream {
+        revoked: mcp.verifier.revoked(&authorization),
         mcp,
         authorization,
         headers,

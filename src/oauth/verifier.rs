@@ -1,8 +1,9 @@
 //! Answers the resource server: what does this token authorize?
 
-use std::{fmt, sync::Arc};
+use std::{fmt, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
+use tokio::sync::broadcast::error::RecvError;
 
 use crate::{
     access::{AccessError, Authorization, VerifyAccessToken},
@@ -61,5 +62,19 @@ impl VerifyAccessToken for StoreVerifier {
                 .map_err(unavailable)?;
         }
         Ok(Arc::clone(&stored.authorization))
+    }
+    fn revoked(&self, authorization: &Authorization) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let mut revocations = self.store.revocations();
+        let ours = authorization.grant;
+        Box::pin(async move {
+            loop {
+                match revocations.recv().await {
+                    Ok(grant) if grant != ours => {}
+                    // Ours; or some were missed, and ours may have been among them; or the store is
+                    // gone, and everything ends with it.
+                    Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => return,
+                }
+            }
+        })
     }
 }

@@ -11,6 +11,7 @@ mod memory;
 use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
 pub use memory::{MemoryLimits, MemoryStore};
 
@@ -136,6 +137,9 @@ pub trait Grants: Send + Sync {
     /// Ends a grant and everything under it at once: its tokens, and the remembered consent of
     /// its person and client. `false` if there is none of that name.
     async fn revoke_grant(&self, grant: GrantId) -> Result<bool>;
+
+    /// Tells of grants that are revoked from now on, on whatever replica.
+    fn revocations(&self) -> broadcast::Receiver<GrantId>;
 }
 
 /// Browsers in which somebody has signed in.

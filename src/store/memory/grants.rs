@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
 use super::{MemoryStore, State};
 use crate::{
@@ -164,6 +165,13 @@ impl State {
     }
 }
 
+impl MemoryStore {
+    fn announce(&self, revoked: GrantId) {
+        // Nobody need be listening.
+        let _ = self.revocations.send(revoked);
+    }
+}
+
 #[async_trait]
 impl Grants for MemoryStore {
     async fn access_token(
@@ -192,10 +200,16 @@ impl Grants for MemoryStore {
         successor: Successor,
         now: Timestamp,
     ) -> Result<RefreshOutcome> {
-        let state = &mut *self.write();
-        let outcome = state.grants.rotate(token, successor, now);
+        let outcome = {
+            let state = &mut *self.write();
+            let outcome = state.grants.rotate(token, successor, now);
+            if let RefreshOutcome::Reused(grant) = outcome {
+                state.revoke(grant);
+            }
+            outcome
+        };
         if let RefreshOutcome::Reused(grant) = outcome {
-            state.revoke(grant);
+            self.announce(grant);
         }
         Ok(outcome)
     }
@@ -242,6 +256,14 @@ impl Grants for MemoryStore {
     }
 
     async fn revoke_grant(&self, grant: GrantId) -> Result<bool> {
-        Ok(self.write().revoke(grant))
+        let revoked = self.write().revoke(grant);
+        if revoked {
+            self.announce(grant);
+        }
+        Ok(revoked)
+    }
+
+    fn revocations(&self) -> broadcast::Receiver<GrantId> {
+        self.revocations.subscribe()
     }
 }

@@ -12,9 +12,10 @@ mod mcp_sessions;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use tokio::sync::broadcast;
 
 use super::{Result, Store};
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, model::grant::GrantId};
 
 /// How much the memory engine keeps at most.
 #[derive(Debug, Clone, Copy)]
@@ -45,7 +46,11 @@ impl Default for MemoryLimits {
 pub struct MemoryStore {
     limits: MemoryLimits,
     state: Arc<RwLock<State>>,
+    revocations: broadcast::Sender<GrantId>,
 }
+
+/// Revocations that a listener may fall behind by, before it is told to look for itself.
+const REVOCATION_BACKLOG: usize = 256;
 
 #[derive(Default)]
 struct State {
@@ -62,6 +67,7 @@ impl MemoryStore {
         Self {
             limits,
             state: Arc::default(),
+            revocations: broadcast::Sender::new(REVOCATION_BACKLOG),
         }
     }
 
