@@ -4,6 +4,7 @@ mod answer;
 mod browser;
 mod mcp;
 mod oauth;
+pub(crate) mod outside;
 mod params;
 mod program;
 mod raw;
@@ -17,7 +18,7 @@ pub(crate) use oauth::{
     CHALLENGE, Connected, OAuthClient, REDIRECT_URI, Tokens, VERIFIER, connect,
 };
 pub(crate) use params::Params;
-pub(crate) use program::{Ended, Launch};
+pub(crate) use program::{Ended, Launch, Program};
 pub(crate) use raw::RawConnection;
 pub(crate) use server::TestServer;
 pub(crate) use site::{Request, Site};

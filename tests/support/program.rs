@@ -154,6 +154,11 @@ impl Program {
         assert!(found.is_some(), "no “{word}” in {}", self.stderr.text());
     }
 
+    /// All that it has logged.
+    pub(crate) fn log(&self) -> String {
+        self.stderr.text()
+    }
+
     /// Where it listens, and under which name.
     #[track_caller]
     pub(crate) fn site(&self) -> Site {

@@ -1,0 +1,55 @@
+//! The flows of `tests/curl`, each against the real binary on a port of its own.
+
+use std::path::Path;
+
+use tokio::process::Command;
+
+use crate::support::{Launch, PASSCODE, outside};
+
+#[tokio::test]
+async fn claudes_whole_dance() {
+    flow("claude.sh", Launch::serving(), &[]).await;
+}
+
+#[tokio::test]
+async fn refresh() {
+    flow(
+        "refresh.sh",
+        Launch::serving().env("REFRESH_GRACE", "4s"),
+        &["4"],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn replay_of_a_code() {
+    flow("code_replay.sh", Launch::serving(), &[]).await;
+}
+
+#[tokio::test]
+async fn refusals() {
+    flow("refusals.sh", Launch::serving(), &[]).await;
+}
+
+async fn flow(script: &str, launch: Launch, arguments: &[&str]) {
+    for (program, asks_version) in [
+        ("bash", "--version"),
+        ("curl", "--version"),
+        ("openssl", "version"),
+    ] {
+        if !outside::is_installed(program, asks_version).await {
+            return outside::skip(script, program, &format!("install {program}"));
+        }
+    }
+    let server = launch.start();
+    let mut command = Command::new("bash");
+    command
+        .arg(
+            Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("tests/curl")
+                .join(script),
+        )
+        .args([server.site().public_url(), PASSCODE])
+        .args(arguments);
+    outside::run(command, &server).await;
+}

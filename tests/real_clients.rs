@@ -1,0 +1,164 @@
+//! Real clients against the real binary: discovery, registration, sign-in, tools, refresh.
+
+use std::path::Path;
+
+use rmcp::{
+    RoleClient, ServiceExt as _,
+    model::CallToolRequestParams,
+    service::RunningService,
+    transport::{
+        AuthClient, AuthorizationRequest, CredentialStore as _, InMemoryCredentialStore,
+        StoredCredentials, StreamableHttpClientTransport, auth::OAuthState,
+        streamable_http_client::StreamableHttpClientTransportConfig,
+    },
+};
+use serde_json::json;
+use tokio::{process::Command, time::timeout};
+
+use crate::support::{Browser, Launch, PASSCODE, Site, outside};
+
+#[tokio::test]
+async fn typescript_sdk_1_goes_the_whole_way() {
+    node("typescript-sdk-1.mjs", &[]).await;
+}
+
+#[tokio::test]
+async fn typescript_sdk_2_goes_the_whole_way() {
+    node("typescript-sdk-2.mjs", &[]).await;
+}
+
+#[tokio::test]
+async fn typescript_sdk_2_goes_the_whole_way_when_it_asks_for_our_versions_first() {
+    node("typescript-sdk-2.mjs", &["auto"]).await;
+}
+
+/// Runs one of the scripts in `tests/clients` against a server whose access tokens soon expire.
+async fn node(script: &str, arguments: &[&str]) {
+    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
+    if !outside::is_installed("node", "--version").await {
+        return outside::skip(script, "node", "install Node.js 20 or later");
+    }
+    if !clients.join("node_modules").exists() {
+        let remedy = "npm ci --prefix tests/clients";
+        return outside::skip(script, "tests/clients/node_modules", remedy);
+    }
+    let server = Launch::serving().env("ACCESS_TOKEN_TTL", "2s").start();
+    let mut command = Command::new("node");
+    command
+        .arg(clients.join(script))
+        .arg(server.site().url("/mcp"))
+        .args(arguments)
+        .env("SIGN_IN_PASSCODE", PASSCODE);
+    outside::run(command, &server).await;
+}
+
+#[tokio::test]
+async fn rmcp_goes_the_whole_way() {
+    let server = Launch::serving().start();
+    let journey = timeout(outside::LIMIT, rmcp(&server.site())).await;
+    journey.expect("rmcp to arrive in time");
+}
+
+async fn rmcp(site: &Site) {
+    const REDIRECT_URI: &str = "http://127.0.0.1:43110/callback";
+    let connector_url = site.url("/mcp");
+
+    // Discovery, registration, sign-in through the pages, exchange of the code.
+    let mut oauth = OAuthState::new(&connector_url, None)
+        .await
+        .expect("a client");
+    oauth
+        .start_authorization(AuthorizationRequest::new(REDIRECT_URI).with_client_name("rmcp"))
+        .await
+        .expect("discovery and registration");
+    let authorization_url = oauth
+        .get_authorization_url()
+        .await
+        .expect("where to send the user");
+    let callback = Browser::new(site).approve(&authorization_url).await;
+    oauth
+        .handle_callback_url(&callback.url)
+        .await
+        .expect("tokens for the code");
+
+    // rmcp remembers tokens in a store; we keep a hand on it to make them grow old.
+    let (client_id, tokens) = oauth.get_credentials().await.expect("credentials");
+    let mut manager = oauth
+        .into_authorization_manager()
+        .expect("to be authorized");
+    let store = InMemoryCredentialStore::new();
+    let credentials = StoredCredentials::new(client_id, tokens, vec!["mcp".to_owned()], None)
+        .with_issuer(Some(site.public_url().to_owned()));
+    store.save(credentials).await.expect("to remember");
+    manager.set_credential_store(store.clone());
+
+    let transport = StreamableHttpClientTransport::with_client(
+        AuthClient::new(reqwest::Client::default(), manager),
+        StreamableHttpClientTransportConfig::with_uri(connector_url),
+    );
+    let client = ().serve(transport).await.expect("initialize");
+    let tools = client.list_all_tools().await.expect("tools/list");
+    assert!(
+        tools
+            .iter()
+            .any(|tool| tool.name == "best_person_looker_upper")
+    );
+    look_up_ada(&client).await;
+
+    // A token that the server refuses: rmcp refreshes on the 401.
+    let issued = remembered(&store).await;
+    let spoilt = "no-longer-valid".into();
+    remember(&store, &issued, "/token_response/access_token", spoilt).await;
+    look_up_ada(&client).await;
+    let refreshed = remembered(&store).await;
+    assert_rotated(&issued, &refreshed);
+
+    // A token that rmcp knows to be old: it refreshes before it asks.
+    remember(&store, &refreshed, "/token_received_at", 1.into()).await;
+    look_up_ada(&client).await;
+    let refreshed_again = remembered(&store).await;
+    assert_rotated(&refreshed, &refreshed_again);
+
+    client.cancel().await.expect("to leave");
+}
+
+/// Calls the example tool and insists on its answer.
+async fn look_up_ada(client: &RunningService<RoleClient, ()>) {
+    let arguments = rmcp::object!({"startsWith": "A"});
+    let request = CallToolRequestParams::new("best_person_looker_upper").with_arguments(arguments);
+    let result = client.call_tool(request).await.expect("tools/call");
+    let person = result.structured_content.expect("structured content");
+    assert_eq!(person.get("name"), Some(&json!("Ada Lovelace")));
+}
+
+/// What rmcp remembers, as JSON.
+async fn remembered(store: &InMemoryCredentialStore) -> serde_json::Value {
+    let stored = store.load().await.expect("a store").expect("credentials");
+    serde_json::to_value(stored).expect("JSON")
+}
+
+/// Makes rmcp remember something else in one place.
+async fn remember(
+    store: &InMemoryCredentialStore,
+    stored: &serde_json::Value,
+    path: &str,
+    value: serde_json::Value,
+) {
+    let mut changed = stored.clone();
+    *changed.pointer_mut(path).expect("what rmcp remembers") = value;
+    let changed = serde_json::from_value(changed).expect("credentials");
+    store.save(changed).await.expect("to remember");
+}
+
+/// Insists that both tokens are new.
+fn assert_rotated(before: &serde_json::Value, after: &serde_json::Value) {
+    for token in ["access_token", "refresh_token"] {
+        let path = format!("/token_response/{token}");
+        let value = |stored: &serde_json::Value| stored.pointer(&path).cloned();
+        assert!(
+            value(after).is_some_and(|value| value.is_string()),
+            "{after}"
+        );
+        assert_ne!(value(before), value(after));
+    }
+}

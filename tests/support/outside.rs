@@ -1,0 +1,61 @@
+//! Programs that are not ours, run against ours: real clients, and scripts.
+
+use std::{
+    fs::{self, File},
+    io::{Write as _, stderr},
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::{process::Command, time::timeout};
+
+use super::Program;
+
+/// How long such a program may take on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+
+/// Runs a program to its end. If it fails or takes too long, so does the test, with all that the
+/// program printed and all that the server logged.
+pub(crate) async fn run(mut program: Command, server: &Program) {
+    let directory = TempDir::new().expect("a directory");
+    let path = directory.path().join("output");
+    let output = File::create(&path).expect("a file");
+    let mut child = program
+        .stdin(Stdio::null())
+        .stderr(output.try_clone().expect("the same file"))
+        .stdout(output)
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts");
+    let status = timeout(LIMIT, child.wait()).await;
+    let succeeded = matches!(&status, Ok(Ok(status)) if ExitStatus::success(status));
+    assert!(
+        succeeded,
+        "{program:?}: {status:?}\n--- it printed ---\n{}\n--- the server logged ---\n{}",
+        fs::read_to_string(&path).unwrap_or_default(),
+        server.log(),
+    );
+}
+
+/// Whether a program is there. It is asked for its version.
+pub(crate) async fn is_installed(program: &str, asks_version: &str) -> bool {
+    let asked = Command::new(program)
+        .arg(asks_version)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .await;
+    asked.is_ok_and(|status| status.success())
+}
+
+/// Says that a test did not run, and what would make it run. Where `REQUIRE_REAL_CLIENTS` is `1`
+/// the test fails instead.
+pub(crate) fn skip(test: &str, missing: &str, remedy: &str) {
+    let required = std::env::var("REQUIRE_REAL_CLIENTS").is_ok_and(|value| value == "1");
+    assert!(!required, "{test} cannot run without {missing}: {remedy}");
+    // Not `eprintln!`: the test runner would keep that to itself.
+    let line = format!("\nskipped: {test} cannot run without {missing}; to run it: {remedy}\n");
+    stderr().write_all(line.as_bytes()).expect("standard error");
+}
