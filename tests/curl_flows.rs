@@ -15,8 +15,8 @@ async fn claudes_whole_dance() {
 async fn refresh() {
     flow(
         "refresh.sh",
-        Launch::serving().env("REFRESH_GRACE", "4s"),
-        &["4"],
+        Launch::serving().env("REFRESH_GRACE", "8s"),
+        &["8"],
     )
     .await;
 }

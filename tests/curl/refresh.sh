@@ -4,7 +4,7 @@
 #
 #   tests/curl/refresh.sh http://localhost:4000 PASSCODE [GRACE_SECONDS]
 #
-# Waits until REFRESH_GRACE is over: start the server with a short one (REFRESH_GRACE=4s) and say it.
+# Waits until REFRESH_GRACE is over: start the server with a short one (REFRESH_GRACE=8s) and say it.
 
 . "$(dirname "$0")/lib.sh"
 grace=${3:-${GRACE_SECONDS:-120}}
