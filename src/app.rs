@@ -10,8 +10,8 @@ use crate::{
     config::Config,
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
-        McpState,
-        tools::{BestPersonLookerUpper, RegistryError, Tool, ToolRegistry},
+        McpInternal, McpState,
+        feature::{BestPersonLookerUpper, Changes, Features, RegistryError},
     },
     model::{resource::PublicUrl, scope::ScopeCatalogue},
     oauth::{OAuthState, StoreVerifier, TokenLifetimes},
@@ -29,15 +29,19 @@ pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
-    pub(crate) mcp: McpState,
+    pub(crate) mcp: Arc<McpState>,
 }
+
+/// Registers what a program offers.
+pub(crate) type Offer = Box<dyn FnOnce(&mut Features) -> Result<(), RegistryError> + Send>;
 
 /// What the rooms are made from, beside the configuration.
 pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) public_url: PublicUrl,
     pub(crate) passcode: Arc<Passcode>,
-    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) offer: Offer,
+    pub(crate) changes: Changes,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -99,6 +103,11 @@ impl App {
             Arc::clone(&clock),
             Arc::clone(public_url.resource()),
         );
+        let mut features = Features::new(Arc::clone(&scopes));
+        (parts.offer)(&mut features)?;
+        if features.has_no_tools() {
+            features.add_tool(Arc::new(BestPersonLookerUpper))?;
+        }
         let mcp = McpState {
             verifier: Arc::new(verifier),
             sessions: Arc::clone(&store) as _,
@@ -113,27 +122,17 @@ impl App {
             )),
             public_url,
             scopes,
-            tools: Arc::new(registry(parts.tools)?),
+            features: Arc::new(features),
+            changes: parts.changes,
             session_ttl: config.lifetimes.mcp_session,
             shutdown: parts.shutdown,
-            internal: Arc::default(),
+            internal: McpInternal::default(),
         };
         Ok(Self {
             store,
             clock,
             oauth,
-            mcp,
+            mcp: Arc::new(mcp),
         })
     }
-}
-
-fn registry(tools: Vec<Arc<dyn Tool>>) -> Result<ToolRegistry, RegistryError> {
-    let mut registry = ToolRegistry::default();
-    for tool in tools {
-        registry.register(tool)?;
-    }
-    if registry.is_empty() {
-        registry.register(Arc::new(BestPersonLookerUpper))?;
-    }
-    Ok(registry)
 }

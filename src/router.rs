@@ -1,6 +1,6 @@
 //! The contents page: which rooms there are, and what surrounds them all.
 
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 
 use axum::{
     Router,
@@ -25,7 +25,7 @@ pub(crate) fn public(app: &App) -> Router {
         .merge(home::routes(app.oauth.public_url.clone()))
         .merge(identity::routes(app.oauth.identity.clone()))
         .merge(oauth::routes(app.oauth.clone()))
-        .merge(mcp::routes(app.mcp.clone()))
+        .merge(mcp::routes(Arc::clone(&app.mcp)))
         .route("/healthz", routing::get(healthz));
     surround(rooms)
 }

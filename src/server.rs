@@ -11,7 +11,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{AdminListener, Config},
     connection,
-    mcp::tools::{RegistryError, Tool},
+    mcp::feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
     model::resource::PublicUrl,
     router,
     secret::Passcode,
@@ -57,6 +57,10 @@ pub struct ServerBuilder {
     config: Config,
     clock: Arc<dyn Clock>,
     tools: Vec<Arc<dyn Tool>>,
+    prompts: Vec<Arc<dyn Prompt>>,
+    resources: Vec<Arc<dyn Resource>>,
+    templates: Vec<Arc<dyn ResourceTemplate>>,
+    changes: Changes,
     tunnel: bool,
 }
 
@@ -73,6 +77,32 @@ impl ServerBuilder {
     pub fn tool(mut self, tool: Arc<dyn Tool>) -> Self {
         self.tools.push(tool);
         self
+    }
+
+    /// Offers a prompt.
+    #[must_use]
+    pub fn prompt(mut self, prompt: Arc<dyn Prompt>) -> Self {
+        self.prompts.push(prompt);
+        self
+    }
+
+    /// Offers a resource.
+    #[must_use]
+    pub fn resource(mut self, resource: Arc<dyn Resource>) -> Self {
+        self.resources.push(resource);
+        self
+    }
+
+    /// Offers a family of resources.
+    #[must_use]
+    pub fn resource_template(mut self, template: Arc<dyn ResourceTemplate>) -> Self {
+        self.templates.push(template);
+        self
+    }
+
+    /// What tells clients of changes, for a program that makes them outside a call.
+    pub fn changes(&self) -> Changes {
+        self.changes.clone()
     }
 
     /// Starts cloudflared and uses the public URL that it prints.
@@ -109,11 +139,14 @@ impl ServerBuilder {
         };
         let passcode = Arc::new(passcode);
         let shutdown = CancellationToken::new();
+        let (tools, prompts) = (self.tools, self.prompts);
+        let (resources, templates) = (self.resources, self.templates);
         let parts = Parts {
             clock: self.clock,
             public_url,
             passcode: Arc::clone(&passcode),
-            tools: self.tools,
+            offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
+            changes: self.changes,
             shutdown: shutdown.clone(),
         };
         Ok(Server {
@@ -128,6 +161,28 @@ impl ServerBuilder {
             shutdown,
         })
     }
+}
+
+fn offer(
+    features: &mut Features,
+    tools: Vec<Arc<dyn Tool>>,
+    prompts: Vec<Arc<dyn Prompt>>,
+    resources: Vec<Arc<dyn Resource>>,
+    templates: Vec<Arc<dyn ResourceTemplate>>,
+) -> Result<(), RegistryError> {
+    for tool in tools {
+        features.add_tool(tool)?;
+    }
+    for prompt in prompts {
+        features.add_prompt(prompt)?;
+    }
+    for resource in resources {
+        features.add_resource(resource)?;
+    }
+    for template in templates {
+        features.add_template(template);
+    }
+    Ok(())
 }
 
 /// A server whose listeners are bound. Connections wait until it [runs](Self::run).
@@ -150,6 +205,10 @@ impl Server {
             config,
             clock: Arc::new(SystemClock),
             tools: Vec::new(),
+            prompts: Vec::new(),
+            resources: Vec::new(),
+            templates: Vec::new(),
+            changes: Changes::default(),
             tunnel: false,
         }
     }

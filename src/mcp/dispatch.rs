@@ -1,142 +1,166 @@
-//! Which method does what: the only match on method names.
+//! The one core behind both eras: which method does what. Here is the only match on the names of
+//! methods that both have.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{
-    Map, Value, json,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
-    era::LegacyVersion,
-    jsonrpc::{
-        self, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, METHOD_NOT_FOUND, Malformed,
-        Message, RpcError,
-    },
-    tools::{CallError, ToolCall, ToolRegistry},
+    era::Era,
+    feature::{CallError, Capability, Context, Features, Stop, ToolResult},
+    jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
 };
-use crate::access::Authorization;
+use crate::model::scope::{Requirement, Scope, ScopeSet};
 
-/// What a message is handled with.
-pub(super) struct Call<'a> {
-    pub(super) tools: &'a ToolRegistry,
-    pub(super) authorization: &'a Arc<Authorization>,
-    pub(super) version: LegacyVersion,
+/// How many completions are passed on at most.
+const MAX_COMPLETIONS: usize = 100;
+
+/// Why there is no result.
+#[derive(Debug)]
+pub(super) enum Fault {
+    /// An error of the protocol.
+    Rpc(RpcError),
+    /// The token does not open this; the scope that would.
+    Scope(Scope),
+    /// The client cannot do what is needed.
+    Capability(Capability),
+    /// Something has to be answered first.
+    InputRequired,
+    /// The client was asked and did not answer.
+    NoAnswer(&'static str),
 }
 
-/// Handles one message; `None` if it wants no answer.
-pub(super) async fn message(call: &Call<'_>, message: Message<'_>) -> Option<Vec<u8>> {
-    match message {
-        Message::Request { id, method, params } => {
-            let outcome = request(call, &method, params).await;
-            Some(jsonrpc::answer(Some(id), outcome))
-        }
-        // `notifications/initialized` and the like need nothing done, and unknown ones are to be
-        // ignored. Nothing is ever asked of clients yet, so their responses answer nothing.
-        Message::Notification { method } => {
-            tracing::debug!(mcp.method = %method, "notification");
-            None
-        }
-        Message::Response => None,
+impl From<RpcError> for Fault {
+    fn from(error: RpcError) -> Self {
+        Self::Rpc(error)
     }
 }
 
-/// Handles the messages of a batch in order; `None` if none wants an answer.
-pub(super) async fn batch(
-    call: &Call<'_>,
-    messages: Vec<Result<Message<'_>, Malformed<'_>>>,
-) -> Option<Vec<u8>> {
-    let mut answers = Vec::new();
-    for item in messages {
-        match item {
-            // A handshake is a request of its own, never one of many.
-            Ok(Message::Request { id, method, .. }) if method == "initialize" => {
-                let error = RpcError::new(INVALID_REQUEST, "initialize must not be in a batch");
-                answers.push(jsonrpc::answer(Some(id), Err::<(), _>(error)));
-            }
-            Ok(item) => answers.extend(message(call, item).await),
-            Err(malformed) => {
-                answers.push(jsonrpc::answer(malformed.id, Err::<(), _>(malformed.error)));
-            }
+impl From<CallError> for Fault {
+    fn from(error: CallError) -> Self {
+        match error.0 {
+            Stop::InputRequired => Self::InputRequired,
+            Stop::MissingCapability(capability) => Self::Capability(capability),
+            Stop::NoAnswer(why) => Self::NoAnswer(why),
+            Stop::Protocol(error) => Self::Rpc(error),
         }
     }
-    (!answers.is_empty()).then(|| [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat())
 }
 
-#[derive(Deserialize)]
-struct InitializeParams<'a> {
-    #[serde(borrow, rename = "protocolVersion")]
-    protocol_version: Cow<'a, str>,
+/// A result, as JSON.
+pub(super) type Outcome = Result<Vec<u8>, Fault>;
+
+/// A request that has been understood.
+#[derive(Debug)]
+pub(super) enum Prepared {
+    /// Nothing has to be run for it.
+    Answer(Vec<u8>),
+    /// A handler has to be run.
+    Work(Work),
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct InitializeResult {
-    protocol_version: &'static str,
-    capabilities: Value,
-    server_info: Implementation,
+/// A handler and what it is given. Scopes and arguments have been checked.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// `tools/call`.
+    Tool {
+        name: String,
+        arguments: Map<String, Value>,
+    },
+    /// `prompts/get`.
+    Prompt {
+        name: String,
+        arguments: BTreeMap<String, String>,
+    },
+    /// `resources/read`.
+    Read { uri: String },
 }
 
-#[derive(Serialize)]
-struct Implementation {
-    name: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    title: Option<&'static str>,
-    version: &'static str,
-}
-
-/// A result as JSON.
-type Outcome = Result<Box<RawValue>, RpcError>;
-
-fn result(value: &impl Serialize) -> Outcome {
-    to_raw_value(value).map_err(|error| {
-        tracing::error!(error = %error, "a result could not be written as JSON");
-        RpcError::new(INTERNAL_ERROR, "the result could not be written as JSON")
-    })
-}
-
-/// The handshake: the version that was asked for, if we speak it, and what we offer. The version is
-/// `None` if the handshake failed.
-pub(super) fn initialize(
-    id: &RawValue,
+/// Understands a request of a method that both eras have.
+pub(super) fn prepare(
+    features: &Features,
+    granted: &ScopeSet,
+    era: Era,
+    method: &str,
     params: Option<&RawValue>,
-) -> (Option<LegacyVersion>, Vec<u8>) {
-    let params = match read_params::<InitializeParams<'_>>(params) {
-        Ok(params) => params,
-        Err(error) => return (None, jsonrpc::answer(Some(id), Err::<(), _>(error))),
+) -> Result<Prepared, Fault> {
+    let answer = match method {
+        "tools/list" => first_page(params).map(|()| features.tool_list(granted, era))?,
+        "prompts/list" => first_page(params).map(|()| features.prompt_list(granted, era))?,
+        "resources/list" => first_page(params).map(|()| features.resource_list(era))?,
+        "resources/templates/list" => first_page(params).map(|()| features.template_list(era))?,
+        "completion/complete" => complete(features, params)?,
+        "tools/call" => return prepare_tool(features, granted, era, params),
+        "prompts/get" => return prepare_prompt(features, granted, params).map(Prepared::Work),
+        "resources/read" => {
+            let ReadParams { uri } = read_params(params)?;
+            let uri = uri.into_owned();
+            return Ok(Prepared::Work(Work::Read { uri }));
+        }
+        _ => return Err(method_not_found(method).into()),
     };
-    let version = LegacyVersion::parse(&params.protocol_version).unwrap_or(LegacyVersion::NEWEST);
-    let result = InitializeResult {
-        protocol_version: version.as_str(),
-        capabilities: json!({ "tools": {} }),
-        server_info: Implementation {
-            name: env!("CARGO_PKG_NAME"),
-            title: version.has_titles().then_some("Remote MCP server"),
-            version: env!("CARGO_PKG_VERSION"),
-        },
-    };
-    (Some(version), jsonrpc::answer(Some(id), Ok(result)))
+    Ok(Prepared::Answer(answer))
 }
 
-async fn request(call: &Call<'_>, method: &str, params: Option<&RawValue>) -> Outcome {
-    tracing::debug!(mcp.method = %method, "request");
-    match method {
-        "ping" => result(&json!({})),
-        "tools/list" => {
-            first_page(params)?;
-            result(&call.tools.list(call.version))
+/// Runs a handler.
+pub(super) async fn run(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
+    match work {
+        Work::Tool { name, arguments } => call_tool(features, &name, arguments, context, era).await,
+        Work::Prompt { name, arguments } => {
+            let result = features.get_prompt(&name, arguments, context).await?;
+            let result = result.ok_or_else(|| unknown("prompt", &name))?;
+            to_json(&result.on_wire(era))
         }
-        "tools/call" => call_tool(call, params).await,
-        // Claude asks for all lists whatever was declared.
-        "prompts/list" => empty_list(params, "prompts"),
-        "resources/list" => empty_list(params, "resources"),
-        "resources/templates/list" => empty_list(params, "resourceTemplates"),
-        _ => Err(RpcError::new(
-            METHOD_NOT_FOUND,
-            format!("method {} is not offered", shortened(method)),
-        )),
+        Work::Read { uri } => match features.read(&uri, context).await? {
+            Some(contents) => to_json(&json!({ "contents": contents })),
+            None => Err(Fault::Rpc(RpcError {
+                data: Some(json!({ "uri": uri })),
+                ..RpcError::new(era.resource_not_found(), "there is no resource at this URI")
+            })),
+        },
     }
+}
+
+/// Lets a tool ask what it must know before its call becomes a task.
+pub(super) async fn prepare_task(
+    features: &Features,
+    work: &Work,
+    context: &Context,
+) -> Result<(), Fault> {
+    let Work::Tool { name, arguments } = work else {
+        return Ok(());
+    };
+    let tool = features.tool(name).ok_or_else(|| unknown("tool", name))?;
+    Ok(tool.shared().prepare(arguments, context).await?)
+}
+
+async fn call_tool(
+    features: &Features,
+    name: &str,
+    arguments: Map<String, Value>,
+    context: &Context,
+    era: Era,
+) -> Outcome {
+    let registered = features.tool(name).ok_or_else(|| unknown("tool", name))?;
+    let tool = registered.shared();
+    tool.prepare(&arguments, context).await?;
+    let result = tool.call(arguments, context).await?;
+    if let Err(problem) = registered.check(&result) {
+        tracing::error!(
+            mcp.tool = name,
+            problem = problem.0,
+            "a tool answered outside its output schema"
+        );
+        let message = "the tool's answer does not fit its output schema";
+        return Err(RpcError::new(INTERNAL_ERROR, message).into());
+    }
+    tool_result(result, era)
+}
+
+/// A tool's result as JSON.
+pub(super) fn tool_result(result: ToolResult, era: Era) -> Outcome {
+    to_json(&result.on_wire(era))
 }
 
 #[derive(Deserialize)]
@@ -147,26 +171,124 @@ struct CallParams<'a> {
     arguments: Option<Map<String, Value>>,
 }
 
-async fn call_tool(call: &Call<'_>, params: Option<&RawValue>) -> Outcome {
+fn prepare_tool(
+    features: &Features,
+    granted: &ScopeSet,
+    era: Era,
+    params: Option<&RawValue>,
+) -> Result<Prepared, Fault> {
     let params: CallParams<'_> = read_params(params)?;
-    let tool_call = ToolCall {
-        arguments: params.arguments.unwrap_or_default(),
-        authorization: Arc::clone(call.authorization),
-    };
-    match call.tools.call(&params.name, tool_call).await {
-        Ok(answer) => result(&answer.on_wire(call.version)),
-        Err(CallError::UnknownTool) => Err(RpcError::new(
-            INVALID_PARAMS,
-            format!("unknown tool {}", shortened(&params.name)),
-        )),
-        Err(CallError::OutsideSchema(problem)) => {
-            tracing::error!(mcp.tool = %params.name, problem, "a tool broke its own output schema");
-            Err(RpcError::new(
-                INTERNAL_ERROR,
-                "the tool's answer does not fit its output schema",
-            ))
-        }
+    let tool = features.tool(&params.name);
+    let tool = tool.ok_or_else(|| unknown("tool", &params.name))?;
+    check_scope(&tool.requirement, granted)?;
+    let arguments = Value::Object(params.arguments.unwrap_or_default());
+    if let Some(refusal) = tool.refuse(&arguments) {
+        return tool_result(refusal, era).map(Prepared::Answer);
     }
+    let Value::Object(arguments) = arguments else {
+        unreachable!("it was made from an object above");
+    };
+    Ok(Prepared::Work(Work::Tool {
+        name: params.name.into_owned(),
+        arguments,
+    }))
+}
+
+#[derive(Deserialize)]
+struct PromptParams<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(default)]
+    arguments: Option<BTreeMap<String, String>>,
+}
+
+fn prepare_prompt(
+    features: &Features,
+    granted: &ScopeSet,
+    params: Option<&RawValue>,
+) -> Result<Work, Fault> {
+    let params: PromptParams<'_> = read_params(params)?;
+    let (definition, requirement) = features
+        .prompt_definition(&params.name)
+        .ok_or_else(|| unknown("prompt", &params.name))?;
+    check_scope(requirement, granted)?;
+    let arguments = params.arguments.unwrap_or_default();
+    let mut required = definition.arguments.iter().filter(|a| a.required);
+    if let Some(missing) = required.find(|argument| !arguments.contains_key(argument.name)) {
+        let message = format!("the argument {} is required", missing.name);
+        return Err(RpcError::new(INVALID_PARAMS, message).into());
+    }
+    Ok(Work::Prompt {
+        name: params.name.into_owned(),
+        arguments,
+    })
+}
+
+fn check_scope(requirement: &Requirement, granted: &ScopeSet) -> Result<(), Fault> {
+    if requirement.is_met_by(granted) {
+        Ok(())
+    } else {
+        Err(Fault::Scope(requirement.scope.clone()))
+    }
+}
+
+#[derive(Deserialize)]
+struct ReadParams<'a> {
+    #[serde(borrow)]
+    uri: Cow<'a, str>,
+}
+
+#[derive(Deserialize)]
+struct CompleteParams<'a> {
+    #[serde(borrow, rename = "ref")]
+    reference: Reference<'a>,
+    #[serde(borrow)]
+    argument: Argument<'a>,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type")]
+enum Reference<'a> {
+    #[serde(rename = "ref/prompt")]
+    Prompt { name: Cow<'a, str> },
+    #[serde(rename = "ref/resource")]
+    Resource { uri: Cow<'a, str> },
+}
+
+#[derive(Deserialize)]
+struct Argument<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow)]
+    value: Cow<'a, str>,
+}
+
+fn complete(features: &Features, params: Option<&RawValue>) -> Outcome {
+    let CompleteParams {
+        reference,
+        argument,
+    } = read_params(params)?;
+    let values = match &reference {
+        Reference::Prompt { name } => {
+            features.complete_prompt(name, &argument.name, &argument.value)
+        }
+        Reference::Resource { uri } => {
+            features.complete_template(uri, &argument.name, &argument.value)
+        }
+    };
+    let mut values = values.ok_or_else(|| {
+        RpcError::new(
+            INVALID_PARAMS,
+            "there is nothing to complete under that name",
+        )
+    })?;
+    let total = values.len();
+    values.truncate(MAX_COMPLETIONS);
+    to_json(&json!({ "completion": {
+        "values": values,
+        "total": total,
+        "hasMore": total > MAX_COMPLETIONS,
+    }}))
 }
 
 #[derive(Deserialize, Default)]
@@ -179,7 +301,7 @@ struct PageParams<'a> {
 fn first_page(params: Option<&RawValue>) -> Result<(), RpcError> {
     let params: PageParams<'_> = match params {
         Some(_) => read_params(params)?,
-        None => PageParams::default(),
+        None => return Ok(()),
     };
     match params.cursor {
         None => Ok(()),
@@ -187,14 +309,12 @@ fn first_page(params: Option<&RawValue>) -> Result<(), RpcError> {
     }
 }
 
-fn empty_list(params: Option<&RawValue>, name: &str) -> Outcome {
-    first_page(params)?;
-    result(&json!({ name: [] }))
-}
-
-fn read_params<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Result<T, RpcError> {
+/// Reads parameters, which have names.
+pub(super) fn read_params<'a, T: Deserialize<'a>>(
+    params: Option<&'a RawValue>,
+) -> Result<T, RpcError> {
     let text = params.map_or("{}", RawValue::get);
-    // An array would be read as a struct by position; parameters have names.
+    // An array would be read as a struct by position.
     if !text.starts_with('{') {
         return Err(RpcError::new(INVALID_PARAMS, "params must be an object"));
     }
@@ -202,7 +322,54 @@ fn read_params<'a, T: Deserialize<'a>>(params: Option<&'a RawValue>) -> Result<T
         .map_err(|error| RpcError::new(INVALID_PARAMS, format!("params: {error}")))
 }
 
-/// What a caller sent, short enough to be repeated to it.
-fn shortened(text: &str) -> String {
-    text.chars().take(100).collect()
+/// The error for a method that does not exist, or is not offered.
+pub(super) fn method_not_found(method: &str) -> RpcError {
+    let method: String = method.chars().take(100).collect();
+    RpcError::new(METHOD_NOT_FOUND, format!("method {method} is not offered"))
+}
+
+fn unknown(kind: &str, name: &str) -> Fault {
+    let name: String = name.chars().take(100).collect();
+    RpcError::new(INVALID_PARAMS, format!("unknown {kind} {name}")).into()
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Outcome {
+    serde_json::to_vec(value).map_err(|error| {
+        tracing::error!(error = %error, "a result could not be written as JSON");
+        RpcError::new(INTERNAL_ERROR, "the result could not be written as JSON").into()
+    })
+}
+
+/// What is offered, as `initialize` and `server/discover` declare it.
+pub(super) fn capabilities(features: &Features, era: Era) -> Map<String, Value> {
+    let mut capabilities = Map::new();
+    let mut offer = |name: &str, settings: Value| {
+        capabilities.insert(name.to_owned(), settings);
+    };
+    offer("tools", json!({ "listChanged": true }));
+    offer("logging", json!({}));
+    if features.has_prompts() {
+        offer("prompts", json!({ "listChanged": true }));
+    }
+    if features.has_resources() {
+        offer(
+            "resources",
+            json!({ "subscribe": true, "listChanged": true }),
+        );
+    }
+    if era.has_completions() && (features.has_prompts() || features.has_resources()) {
+        offer("completions", json!({}));
+    }
+    capabilities
+}
+
+/// Who we are, as `initialize` and `server/discover` say it.
+pub(super) fn server_info(era: Era) -> Value {
+    let mut info = Map::new();
+    info.insert("name".to_owned(), json!(env!("CARGO_PKG_NAME")));
+    if era.has_titles() {
+        info.insert("title".to_owned(), json!("Remote MCP server"));
+    }
+    info.insert("version".to_owned(), json!(env!("CARGO_PKG_VERSION")));
+    Value::Object(info)
 }

@@ -12,16 +12,27 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::{McpState, metadata, rejection::Rejection};
+use super::{
+    McpState,
+    jsonrpc::{self, RpcError},
+    metadata,
+    rejection::Rejection,
+};
 use crate::{
     access::{AccessError, Authorization},
+    model::scope::Scope,
     web::{Json, client_address::Connection, cors, note, note::ClientNote, origin::requested_host},
 };
 
 /// Middleware in front of everything on `/mcp`. What comes through carries its
 /// [`Authorization`] in the request's extensions.
-pub(super) async fn guard(State(mcp): State<McpState>, request: Request, next: Next) -> Response {
+pub(super) async fn guard(
+    State(mcp): State<Arc<McpState>>,
+    request: Request,
+    next: Next,
+) -> Response {
     let origin = match allowed_origin(&mcp, request.headers()) {
         Ok(origin) => origin,
         Err(rejection) => return rejection.into_response(),
@@ -142,12 +153,7 @@ fn challenge(
     status: StatusCode,
     error: Option<(&'static str, &'static str)>,
 ) -> Response {
-    let metadata = mcp.public_url.join(metadata::PATH);
-    let scope = mcp.scopes.default_scopes();
-    let told = error.map_or_else(String::new, |(code, description)| {
-        format!(", error=\"{code}\", error_description=\"{description}\"")
-    });
-    let value = format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"{told}");
+    let value = challenge_value(mcp, &mcp.scopes.default_scopes().to_string(), error);
     // RFC 6750 §3.1: who sent no token is told of no error in the header.
     let (error, error_description) =
         error.unwrap_or(("unauthorized", "an access token is required"));
@@ -155,7 +161,28 @@ fn challenge(
         error,
         error_description,
     };
-    let mut response = Json(status, body).into_response();
+    with_challenge(Json(status, body).into_response(), value)
+}
+
+/// 403 for a token that does not reach far enough, naming the scope that does (RFC 6750 §3.1).
+pub(super) fn insufficient_scope(mcp: &McpState, scope: &Scope, id: Option<&RawValue>) -> Response {
+    let description = "the access token does not cover this; authorize again with the scope";
+    let error = Some(("insufficient_scope", description));
+    let value = challenge_value(mcp, scope.as_str(), error);
+    let message = format!("this needs the scope {}", scope.as_str());
+    let body = jsonrpc::error(id, &RpcError::new(jsonrpc::INVALID_REQUEST, message));
+    with_challenge(jsonrpc::respond(StatusCode::FORBIDDEN, body), value)
+}
+
+fn challenge_value(mcp: &McpState, scope: &str, error: Option<(&str, &str)>) -> String {
+    let metadata = mcp.public_url.join(metadata::PATH);
+    let told = error.map_or_else(String::new, |(code, description)| {
+        format!(", error=\"{code}\", error_description=\"{description}\"")
+    });
+    format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"{told}")
+}
+
+fn with_challenge(mut response: Response, value: String) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     match HeaderValue::try_from(value) {

@@ -1,7 +1,11 @@
-//! JSON-RPC 2.0: messages and error codes. No I/O.
+//! JSON-RPC 2.0: messages, error codes, and the responses that carry them.
 
 use std::borrow::Cow;
 
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, error::Category, value::RawValue};
 
@@ -48,9 +52,15 @@ pub(super) enum Message<'a> {
         params: Option<&'a RawValue>,
     },
     /// Wants none.
-    Notification { method: Cow<'a, str> },
-    /// Answers a request of ours.
-    Response,
+    Notification {
+        method: Cow<'a, str>,
+        params: Option<&'a RawValue>,
+    },
+    /// Answers a request of ours: with a result, or an error.
+    Response {
+        id: &'a RawValue,
+        result: Option<&'a RawValue>,
+    },
 }
 
 impl<'a> Message<'a> {
@@ -58,7 +68,7 @@ impl<'a> Message<'a> {
     pub(super) fn id(&self) -> Option<&'a RawValue> {
         match self {
             Self::Request { id, .. } => Some(id),
-            Self::Notification { .. } | Self::Response => None,
+            Self::Notification { .. } | Self::Response { .. } => None,
         }
     }
 }
@@ -148,9 +158,15 @@ fn message(text: &str) -> Result<Message<'_>, Malformed<'_>> {
             method,
             params: members.params,
         }),
-        (Some(method), None) => Ok(Message::Notification { method }),
-        (None, Some(_)) if members.result.is_some() != members.error.is_some() => {
-            Ok(Message::Response)
+        (Some(method), None) => Ok(Message::Notification {
+            method,
+            params: members.params,
+        }),
+        (None, Some(id)) if members.result.is_some() != members.error.is_some() => {
+            Ok(Message::Response {
+                id,
+                result: members.result,
+            })
         }
         (None, _) => Err(malformed("method is missing")),
     }
@@ -196,7 +212,7 @@ fn readable_id(text: &str) -> Option<&RawValue> {
 }
 
 /// MCP: a string or an integer, never null. Whatever its size it is echoed as it was written.
-fn is_id(id: &RawValue) -> bool {
+pub(super) fn is_id(id: &RawValue) -> bool {
     let text = id.get();
     text.starts_with('"')
         || text
@@ -215,34 +231,40 @@ fn syntax_error(error: &serde_json::Error) -> RpcError {
     }
 }
 
-#[derive(Serialize)]
-struct Answer<'a, R: Serialize> {
-    jsonrpc: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<&'a RawValue>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    result: Option<R>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<RpcError>,
+/// A response with a result, which is JSON already.
+pub(super) fn result(id: &RawValue, result: &[u8]) -> Vec<u8> {
+    let id = id.get().as_bytes();
+    [
+        br#"{"jsonrpc":"2.0","id":"#,
+        id,
+        br#","result":"#,
+        result,
+        b"}",
+    ]
+    .concat()
 }
 
-/// A response as JSON. What cannot be serialized becomes an internal error.
-pub(super) fn answer(id: Option<&RawValue>, outcome: Result<impl Serialize, RpcError>) -> Vec<u8> {
-    let (result, error) = match outcome {
-        Ok(result) => (Some(result), None),
-        Err(error) => (None, Some(error)),
-    };
+/// A response with an error. Without an id: none could be read.
+pub(super) fn error(id: Option<&RawValue>, error: &RpcError) -> Vec<u8> {
+    #[derive(Serialize)]
+    struct Answer<'a> {
+        jsonrpc: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        id: Option<&'a RawValue>,
+        error: &'a RpcError,
+    }
     let answer = Answer {
         jsonrpc: "2.0",
         id,
-        result,
         error,
     };
-    serde_json::to_vec(&answer).unwrap_or_else(|error| {
-        tracing::error!(error = %error, "a result could not be written as JSON");
-        let failed = RpcError::new(INTERNAL_ERROR, "the result could not be written as JSON");
-        self::answer(id, Err::<(), _>(failed))
-    })
+    serde_json::to_vec(&answer).expect("an error is made of numbers, strings and JSON values")
+}
+
+/// A response that carries a message.
+pub(super) fn respond(status: StatusCode, message: Vec<u8>) -> Response {
+    let content_type = HeaderValue::from_static("application/json");
+    (status, [(header::CONTENT_TYPE, content_type)], message).into_response()
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Protected resource metadata (RFC 9728).
 
+use std::sync::Arc;
+
 use axum::{
     extract::State,
     http::StatusCode,
@@ -26,7 +28,7 @@ struct ResourceMetadata<'a> {
 }
 
 /// Tells clients who issues tokens for `/mcp`.
-pub(super) async fn get(State(mcp): State<McpState>) -> Response {
+pub(super) async fn get(State(mcp): State<Arc<McpState>>) -> Response {
     let scopes = mcp.scopes.resource_scopes();
     let metadata = ResourceMetadata {
         resource: mcp.public_url.resource(),

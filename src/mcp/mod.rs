@@ -2,15 +2,18 @@
 //!
 //! It knows of authorization only what [`access`](crate::access) says of a token.
 
+mod asking;
 mod dispatch;
 pub mod era;
+pub mod feature;
 mod guard;
 mod jsonrpc;
+mod legacy;
 mod metadata;
+mod modern;
 mod rejection;
-mod sessions;
-mod stream;
-pub mod tools;
+mod sse;
+mod tasks;
 mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -32,12 +35,13 @@ use crate::{
     },
 };
 
+use feature::{Changes, Features};
 use guard::UnknownHosts;
-use stream::OpenStreams;
-use tools::ToolRegistry;
+use legacy::Runtimes;
+use modern::StateSealer;
+use tasks::TaskTable;
 
 /// What this room works with.
-#[derive(Clone)]
 pub struct McpState {
     /// Who can tell what a token authorizes.
     pub verifier: Arc<dyn VerifyAccessToken>,
@@ -49,8 +53,10 @@ pub struct McpState {
     pub public_url: PublicUrl,
     /// What can be asked for.
     pub scopes: Arc<ScopeCatalogue>,
-    /// The tools.
-    pub tools: Arc<ToolRegistry>,
+    /// What is offered.
+    pub features: Arc<Features>,
+    /// News for clients.
+    pub changes: Changes,
     /// Pages that may call.
     pub origins: Arc<AllowedOrigins>,
     /// Names under which we may be called.
@@ -60,13 +66,15 @@ pub struct McpState {
     /// Cancelled when the server shuts down; streams end then.
     pub shutdown: CancellationToken,
     /// What this room keeps for itself.
-    pub internal: Arc<McpInternal>,
+    pub internal: McpInternal,
 }
 
 /// What the room keeps for itself.
 #[derive(Default)]
 pub struct McpInternal {
-    streams: OpenStreams,
+    runtimes: Runtimes,
+    states: StateSealer,
+    tasks: TaskTable,
     unknown_hosts: UnknownHosts,
 }
 
@@ -84,8 +92,8 @@ impl fmt::Debug for McpState {
 
 /// The routes of this room. `/mcp/` is served, not redirected: a redirect would lose the method or
 /// the token.
-pub fn routes(state: McpState) -> Router {
-    let guarded = middleware::from_fn_with_state(state.clone(), guard::guard);
+pub fn routes(state: Arc<McpState>) -> Router {
+    let guarded = middleware::from_fn_with_state(Arc::clone(&state), guard::guard);
     let endpoint = Router::new()
         .route(MCP_PATH, routing::any(transport::endpoint))
         .route(&format!("{MCP_PATH}/"), routing::any(transport::endpoint))

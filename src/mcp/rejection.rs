@@ -101,10 +101,8 @@ impl Rejection<'_> {
 impl IntoResponse for Rejection<'_> {
     fn into_response(self) -> Response {
         let error = RpcError::new(self.code(), self.to_string());
-        let body = jsonrpc::answer(self.id(), Err::<(), _>(error));
-        let content_type = HeaderValue::from_static("application/json");
-        let headers = [(header::CONTENT_TYPE, content_type)];
-        let mut response = (self.status(), headers, body).into_response();
+        let body = jsonrpc::error(self.id(), &error);
+        let mut response = jsonrpc::respond(self.status(), body);
         match self {
             Self::MethodNotAllowed(_) => {
                 response.headers_mut().insert(header::ALLOW, ALLOW);

@@ -1,5 +1,4 @@
-//! Streamable HTTP: methods, media types, sessions and bodies. What messages mean is for
-//! [`dispatch`](super::dispatch).
+//! Streamable HTTP: methods, media types and bodies, and which era a message belongs to.
 
 use std::sync::Arc;
 
@@ -7,19 +6,18 @@ use axum::{
     Extension,
     body::{Body as HttpBody, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::value::RawValue;
 
 use super::{
     McpState,
-    dispatch::{self, Call},
-    era::LegacyVersion,
-    jsonrpc::{self, Body, Malformed, Message},
+    era::is_modern,
+    feature::header_value,
+    jsonrpc::{self, Body, INVALID_REQUEST, Malformed, Message, RpcError},
+    legacy::{self, Exchange},
+    modern,
     rejection::Rejection,
-    sessions::{self, Lookup, Session},
-    stream,
 };
 use crate::{
     access::Authorization,
@@ -29,190 +27,133 @@ use crate::{
 /// The most that a message may have, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const JSON: &str = "application/json";
 const EVENT_STREAM: &str = "text/event-stream";
 
 /// The endpoint, for whoever the guard has let in.
 pub(super) async fn endpoint(
-    State(mcp): State<McpState>,
+    State(mcp): State<Arc<McpState>>,
     Extension(authorization): Extension<Arc<Authorization>>,
     request: Request,
 ) -> Response {
-    match *request.method() {
-        Method::POST => post(&mcp, &authorization, request).await,
-        Method::GET => match get(mcp, authorization, request.headers()).await {
+    let (parts, body) = request.into_parts();
+    let exchange = Exchange {
+        mcp: &mcp,
+        authorization: &authorization,
+        headers: &parts.headers,
+    };
+    // The stateless era has one method.
+    let only_post = speaks_modern(&parts.headers);
+    match parts.method {
+        Method::POST => post(exchange, body).await,
+        Method::GET if !only_post => match legacy::get(exchange).await {
             Ok(stream) => stream,
             Err(rejection) => rejection.into_response(),
         },
-        Method::DELETE => match delete(&mcp, &authorization, request.headers()).await {
+        Method::DELETE if !only_post => match legacy::delete(exchange).await {
             Ok(()) => StatusCode::NO_CONTENT.into_response(),
             Err(rejection) => rejection.into_response(),
         },
-        _ => Rejection::MethodNotAllowed(request.method().clone()).into_response(),
+        method => Rejection::MethodNotAllowed(method).into_response(),
     }
 }
 
-async fn get(
-    mcp: McpState,
-    authorization: Arc<Authorization>,
-    headers: &HeaderMap,
-) -> Result<Response, Rejection<'static>> {
-    if !accepts(headers, EVENT_STREAM) {
-        return Err(Rejection::NotAcceptable);
-    }
-    let session = required_session(&mcp, &authorization, headers, None).await?;
-    Ok(stream::open(mcp, authorization, headers.clone(), session))
-}
-
-async fn delete(
-    mcp: &McpState,
-    authorization: &Authorization,
-    headers: &HeaderMap,
-) -> Result<(), Rejection<'static>> {
-    let session = required_session(mcp, authorization, headers, None).await?;
-    sessions::end(mcp, authorization, session).await?;
-    Ok(())
-}
-
-async fn post(mcp: &McpState, authorization: &Arc<Authorization>, request: Request) -> Response {
-    let (parts, body) = request.into_parts();
-    let body = match read_body(&parts.headers, body).await {
+async fn post(exchange: Exchange<'_>, body: HttpBody) -> Response {
+    let body = match read_body(exchange.headers, body).await {
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
     };
     // The message borrows from the body, and so does a rejection that echoes its id.
-    let handled = handle(mcp, authorization, &parts.headers, &body).await;
+    let handled = handle(exchange, &body).await;
     handled.unwrap_or_else(Rejection::into_response)
 }
 
-async fn handle<'a>(
-    mcp: &McpState,
-    authorization: &Arc<Authorization>,
-    headers: &HeaderMap,
-    body: &'a [u8],
-) -> Result<Response, Rejection<'a>> {
+/// Gives a message to its era. What the body says decides; the header is held against it.
+async fn handle<'a>(exchange: Exchange<'_>, body: &'a [u8]) -> Result<Response, Rejection<'a>> {
     let parsed = jsonrpc::parse(body).map_err(|error| Rejection::Malformed { id: None, error })?;
+    let says_modern = speaks_modern(exchange.headers);
     let message = match parsed {
         Body::Single(Err(Malformed { id, error })) => {
             return Err(Rejection::Malformed { id, error });
         }
-        Body::Single(Ok(message)) => message,
         Body::Batch(messages) => {
-            let session = required_session(mcp, authorization, headers, None).await?;
-            if !session.version.has_batches() {
-                return Err(Rejection::NoBatches(session.version));
+            let enveloped = messages.iter().any(|message| match message {
+                Ok(Message::Request { params, .. }) => modern::is_enveloped(*params),
+                _ => false,
+            });
+            if says_modern || enveloped {
+                return Err(not_in_this_era(None, "there are no batches in 2026-07-28"));
             }
-            let call = call(mcp, authorization, session.version);
-            return Ok(reply(headers, dispatch::batch(&call, messages).await));
+            return legacy::batch(exchange, messages).await;
         }
+        Body::Single(Ok(message)) => message,
     };
-    if let Message::Request { id, method, params } = &message
-        && method == "initialize"
-    {
-        check_version_header(headers, Some(id))?;
-        return initialize(mcp, authorization, headers, id, *params).await;
+    match message {
+        Message::Request { id, method, params } if modern::is_enveloped(params) => {
+            Ok(modern::post(exchange, id, &method, params).await)
+        }
+        Message::Request { id, method, .. } if says_modern && method == "initialize" => {
+            let message = "there is no initialize in 2026-07-28; leave the header out to begin a \
+                           session";
+            let error = RpcError::new(-32020, message);
+            Err(Rejection::Malformed {
+                id: Some(id),
+                error,
+            })
+        }
+        Message::Request { id, method, params }
+            if says_modern || matches!(&*method, "server/discover" | "subscriptions/listen") =>
+        {
+            // It is refused there, naming what is missing.
+            Ok(modern::post(exchange, id, &method, params).await)
+        }
+        Message::Notification { .. } if says_modern => Ok(StatusCode::ACCEPTED.into_response()),
+        Message::Response { id, .. } if says_modern => Err(not_in_this_era(
+            Some(id),
+            "clients post no responses in 2026-07-28",
+        )),
+        message => legacy::post(exchange, message).await,
     }
-    let session = required_session(mcp, authorization, headers, message.id()).await?;
-    let call = call(mcp, authorization, session.version);
-    Ok(reply(headers, dispatch::message(&call, message).await))
 }
 
-/// Begins a session. Its name goes out in a header, and clients must send it from then on.
-async fn initialize<'a>(
-    mcp: &McpState,
-    authorization: &Authorization,
-    headers: &HeaderMap,
-    id: &RawValue,
-    params: Option<&RawValue>,
-) -> Result<Response, Rejection<'a>> {
-    let (version, answer) = dispatch::initialize(id, params);
-    let mut response = reply(headers, Some(answer));
-    if let Some(version) = version {
-        let session = sessions::begin(mcp, authorization, version).await?;
-        let value = HeaderValue::try_from(session.expose())
-            .expect("a minted secret is visible ASCII, as the specification asks");
-        response.headers_mut().insert(sessions::HEADER, value);
-    }
-    Ok(response)
+fn not_in_this_era<'a>(
+    id: Option<&'a serde_json::value::RawValue>,
+    message: &str,
+) -> Rejection<'a> {
+    let error = RpcError::new(INVALID_REQUEST, message);
+    Rejection::Malformed { id, error }
 }
 
-fn call<'a>(
-    mcp: &'a McpState,
-    authorization: &'a Arc<Authorization>,
-    version: LegacyVersion,
-) -> Call<'a> {
-    Call {
-        tools: &mcp.tools,
-        authorization,
-        version,
-    }
+fn speaks_modern(headers: &HeaderMap) -> bool {
+    header_value(headers, &modern::VERSION_HEADER).is_some_and(is_modern)
 }
 
 /// Accept, size, type, and then the bytes.
 async fn read_body(headers: &HeaderMap, body: HttpBody) -> Result<Bytes, Rejection<'static>> {
-    if !accepts(headers, JSON) && !accepts(headers, EVENT_STREAM) {
+    if !accepts_json(headers) && !accepts_events(headers) {
         return Err(Rejection::NotAcceptable);
     }
     if body::is_declared_larger(headers, MAX_BODY) {
         return Err(Rejection::Body(BodyError::TooLarge));
     }
-    let content_type = headers.get(header::CONTENT_TYPE);
-    let is_json = content_type
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| is_media_type(value, JSON));
-    if !is_json {
+    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
+    if !matches!(content_type, Some(Ok(value)) if is_media_type(value, JSON)) {
         return Err(Rejection::UnsupportedMediaType);
     }
     Ok(body::read(body, MAX_BODY).await?)
 }
 
-/// The session of a request that is about something in one.
-async fn required_session<'a>(
-    mcp: &McpState,
-    authorization: &Authorization,
-    headers: &HeaderMap,
-    id: Option<&'a RawValue>,
-) -> Result<Session, Rejection<'a>> {
-    match sessions::find(mcp, authorization, headers).await? {
-        Lookup::Found(session) => {
-            check_version_header(headers, id)?;
-            Ok(session)
-        }
-        Lookup::Missing => Err(Rejection::SessionMissing { id }),
-        Lookup::Unknown => Err(Rejection::SessionUnknown { id }),
-    }
+/// Whether a request accepts JSON. Without the header it accepts all.
+pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
+    accepts(headers, JSON, "application/*")
 }
 
-/// From 2025-06-18 on clients repeat the version in a header.
-fn check_version_header<'a>(
-    headers: &HeaderMap,
-    id: Option<&'a RawValue>,
-) -> Result<(), Rejection<'a>> {
-    let Some(value) = headers.get(VERSION_HEADER) else {
-        return Ok(());
-    };
-    let version = value.to_str().ok().and_then(LegacyVersion::parse);
-    version
-        .map(|_| ())
-        .ok_or(Rejection::UnsupportedVersion { id })
+/// Whether a request accepts an event stream.
+pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
+    accepts(headers, EVENT_STREAM, "text/*")
 }
 
-/// The answer as JSON, or as a stream of one event for a client that takes nothing else. 202 where
-/// nothing wanted an answer.
-fn reply(headers: &HeaderMap, answer: Option<Vec<u8>>) -> Response {
-    match answer {
-        None => StatusCode::ACCEPTED.into_response(),
-        Some(answer) if accepts(headers, JSON) => {
-            let content_type = HeaderValue::from_static(JSON);
-            ([(header::CONTENT_TYPE, content_type)], answer).into_response()
-        }
-        Some(answer) => stream::of_one(&answer),
-    }
-}
-
-/// Whether a request accepts a media type. Without the header it accepts all.
-fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
+fn accepts(headers: &HeaderMap, media_type: &str, group: &str) -> bool {
     let mut lines = headers.get_all(header::ACCEPT).iter().peekable();
     if lines.peek().is_none() {
         return true;
@@ -221,10 +162,9 @@ fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
         .filter_map(|line| line.to_str().ok())
         .flat_map(|line| line.split(','))
         .any(|range| {
-            let group = media_type.split('/').next().unwrap_or_default();
-            is_media_type(range, media_type)
-                || is_media_type(range, "*/*")
-                || is_media_type(range, &format!("{group}/*"))
+            [media_type, group, "*/*"]
+                .into_iter()
+                .any(|accepted| is_media_type(range, accepted))
         })
 }
 

@@ -7,6 +7,8 @@ use crate::clock::Timestamp;
 pub struct McpSession {
     /// The protocol version that was negotiated, as it is spelled on the wire.
     pub protocol_version: &'static str,
+    /// What the client said it can do; a set of bits that only the resource server reads.
+    pub client_capabilities: u8,
     /// When it ends unless the client uses it before. Moved on with every use, to the minute.
     pub expires_at: Timestamp,
 }

@@ -82,13 +82,35 @@ impl fmt::Debug for ScopeSet {
     }
 }
 
-/// A scope that this server knows, and what it means to a person.
+/// A scope that this server knows: what it means to a person, and what it opens.
 #[derive(Debug, Clone)]
 pub struct ScopeDefinition {
     /// The scope.
     pub scope: Scope,
     /// What whoever holds it can do, in words for the consent page.
     pub description: String,
+    /// Names of the tools that it opens; `*` at the end of one stands for anything.
+    pub tools: Vec<String>,
+    /// Names of the prompts that it opens, likewise.
+    pub prompts: Vec<String>,
+    /// Scopes that it covers as well.
+    pub implies: Vec<Scope>,
+}
+
+/// What a token must hold to use something.
+#[derive(Debug, Clone)]
+pub struct Requirement {
+    /// The scope to ask for.
+    pub scope: Scope,
+    /// Scopes that cover it, itself among them.
+    covered_by: ScopeSet,
+}
+
+impl Requirement {
+    /// Whether one of the scopes granted covers it.
+    pub fn is_met_by(&self, granted: &ScopeSet) -> bool {
+        granted.iter().any(|scope| self.covered_by.contains(scope))
+    }
 }
 
 /// The scope that asks for a refresh token (OpenID Connect Core §11). It is about the client's
@@ -112,6 +134,9 @@ impl ScopeCatalogue {
             offline_access: ScopeDefinition {
                 scope: Scope(OFFLINE_ACCESS.into()),
                 description: "Stay connected while you are away, until you end it".to_owned(),
+                tools: Vec::new(),
+                prompts: Vec::new(),
+                implies: Vec::new(),
             },
             default,
         }
@@ -122,6 +147,9 @@ impl ScopeCatalogue {
         Self::new(vec![ScopeDefinition {
             scope: Scope("mcp".into()),
             description: "Use the tools of this server on your behalf".to_owned(),
+            tools: vec!["*".to_owned()],
+            prompts: vec!["*".to_owned()],
+            implies: Vec::new(),
         }])
     }
 
@@ -138,6 +166,49 @@ impl ScopeCatalogue {
     /// What is granted when nothing that we know was asked for.
     pub fn default_scopes(&self) -> &ScopeSet {
         &self.default
+    }
+
+    /// What it takes to call a tool: the first scope that names it, else the default one.
+    pub fn requirement_of_tool(&self, name: &str) -> Requirement {
+        self.requirement(|definition| &definition.tools, name)
+    }
+
+    /// What it takes to use a prompt, likewise.
+    pub fn requirement_of_prompt(&self, name: &str) -> Requirement {
+        self.requirement(|definition| &definition.prompts, name)
+    }
+
+    fn requirement(
+        &self,
+        opens: impl Fn(&ScopeDefinition) -> &Vec<String>,
+        name: &str,
+    ) -> Requirement {
+        let names = |d: &&ScopeDefinition| opens(d).iter().any(|pattern| fits(pattern, name));
+        let definition = self.resource.iter().find(names).or(self.resource.first());
+        let scope =
+            definition.map_or_else(|| self.offline_access.scope.clone(), |d| d.scope.clone());
+        Requirement {
+            covered_by: self.covering(&scope),
+            scope,
+        }
+    }
+
+    /// A scope and those that imply it, directly or through others.
+    fn covering(&self, scope: &Scope) -> ScopeSet {
+        let mut covering = BTreeSet::from([scope.clone()]);
+        loop {
+            let more: Vec<Scope> = self
+                .resource
+                .iter()
+                .filter(|d| !covering.contains(&d.scope))
+                .filter(|d| d.implies.iter().any(|implied| covering.contains(implied)))
+                .map(|d| d.scope.clone())
+                .collect();
+            if more.is_empty() {
+                return ScopeSet(covering);
+            }
+            covering.extend(more);
+        }
     }
 
     /// Narrows what a client asks for to what exists. Unknown scopes are dropped, not refused
@@ -157,9 +228,54 @@ impl ScopeCatalogue {
     }
 }
 
+fn fits(pattern: &str, name: &str) -> bool {
+    match pattern.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => pattern == name,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn definition(name: &str, tools: &[&str], implies: &[&str]) -> ScopeDefinition {
+        ScopeDefinition {
+            scope: Scope::parse(name).unwrap(),
+            description: String::new(),
+            tools: tools.iter().map(|&tool| tool.to_owned()).collect(),
+            prompts: Vec::new(),
+            implies: implies
+                .iter()
+                .filter_map(|name| Scope::parse(name))
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn a_broad_scope_covers_what_it_implies_however_indirectly() {
+        let catalogue = ScopeCatalogue::new(vec![
+            definition("read", &["get_*"], &[]),
+            definition("write", &["put_thing"], &["read"]),
+            definition("admin", &[], &["write"]),
+        ]);
+        let met = |tool: &str, granted: &str| {
+            let requirement = catalogue.requirement_of_tool(tool);
+            requirement.is_met_by(&ScopeSet::parse(granted))
+        };
+        for (tool, granted, expected) in [
+            ("get_thing", "read", true),
+            ("get_thing", "write", true),
+            ("get_thing", "admin", true),
+            ("put_thing", "read", false),
+            ("put_thing", "admin", true),
+            // Nobody names it: the default scope, which is the first, opens it.
+            ("other", "read", true),
+            ("other", "offline_access", false),
+        ] {
+            assert_eq!(met(tool, granted), expected, "{tool} {granted}");
+        }
+    }
 
     fn narrowed(requested: &str) -> String {
         ScopeCatalogue::built_in()

@@ -268,3 +268,13 @@ pub struct SessionOwner {
     /// By which client.
     pub client: ClientId,
 }
+
+impl SessionOwner {
+    /// The owner of what is done under an authorization.
+    pub fn of(authorization: &Authorization) -> Self {
+        Self {
+            user: authorization.user.clone(),
+            client: authorization.client.clone(),
+        }
+    }
+}

@@ -31,6 +31,7 @@ pub(super) struct McpSessionTable {
 
 struct Entry {
     protocol_version: &'static str,
+    client_capabilities: u8,
     /// Milliseconds since the epoch. Atomic, so that a use needs no more than the read lock.
     expires_at: AtomicU64,
 }
@@ -51,6 +52,7 @@ impl McpSessionTable {
     ) {
         let entry = Entry {
             protocol_version: session.protocol_version,
+            client_capabilities: session.client_capabilities,
             expires_at: AtomicU64::new(session.expires_at.as_millis()),
         };
         let sessions = self.by_owner.entry(owner.clone()).or_default();
@@ -163,6 +165,7 @@ impl McpSessions for MemoryStore {
         }
         Ok(Some(McpSession {
             protocol_version: entry.protocol_version,
+            client_capabilities: entry.client_capabilities,
             expires_at: entry.expires_at(),
         }))
     }

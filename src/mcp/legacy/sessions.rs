@@ -6,9 +6,9 @@
 
 use axum::http::{HeaderMap, HeaderName};
 
-use super::{McpState, era::LegacyVersion};
 use crate::{
     access::Authorization,
+    mcp::{McpState, era::LegacyVersion, feature::ClientCapabilities},
     model::mcp_session::McpSession,
     secret::{Digest, McpSessionId},
     store::{Result, SessionOwner},
@@ -22,6 +22,8 @@ pub(super) const HEADER: HeaderName = HeaderName::from_static("mcp-session-id");
 pub(super) struct Session {
     pub(super) id: Digest,
     pub(super) version: LegacyVersion,
+    /// What the client said it can do.
+    pub(super) client: ClientCapabilities,
 }
 
 /// What the header of a request leads to.
@@ -39,14 +41,16 @@ pub(super) async fn begin(
     mcp: &McpState,
     authorization: &Authorization,
     version: LegacyVersion,
+    client: ClientCapabilities,
 ) -> Result<McpSessionId> {
     let id = McpSessionId::mint();
     let session = McpSession {
         protocol_version: version.as_str(),
+        client_capabilities: client.bits(),
         expires_at: mcp.clock.now() + mcp.session_ttl,
     };
     mcp.sessions
-        .insert_mcp_session(&owner(authorization), id.digest(), session)
+        .insert_mcp_session(&SessionOwner::of(authorization), id.digest(), session)
         .await?;
     Ok(id)
 }
@@ -68,12 +72,16 @@ pub(super) async fn find(
     let now = mcp.clock.now();
     let found = mcp
         .sessions
-        .mcp_session(&owner(authorization), &id, now, mcp.session_ttl)
+        .mcp_session(&SessionOwner::of(authorization), &id, now, mcp.session_ttl)
         .await?;
-    let version = found.and_then(|session| LegacyVersion::parse(session.protocol_version));
-    Ok(version.map_or(Lookup::Unknown, |version| {
-        Lookup::Found(Session { id, version })
-    }))
+    let session = found.and_then(|found| {
+        Some(Session {
+            id,
+            version: LegacyVersion::parse(found.protocol_version)?,
+            client: ClientCapabilities::from_bits(found.client_capabilities),
+        })
+    });
+    Ok(session.map_or(Lookup::Unknown, Lookup::Found))
 }
 
 /// Ends a session and its streams.
@@ -83,15 +91,8 @@ pub(super) async fn end(
     session: Session,
 ) -> Result<()> {
     mcp.sessions
-        .end_mcp_session(&owner(authorization), &session.id)
+        .end_mcp_session(&SessionOwner::of(authorization), &session.id)
         .await?;
-    mcp.internal.streams.end(&session.id);
+    mcp.internal.runtimes.end(&session.id);
     Ok(())
-}
-
-fn owner(authorization: &Authorization) -> SessionOwner {
-    SessionOwner {
-        user: authorization.user.clone(),
-        client: authorization.client.clone(),
-    }
 }

@@ -1,10 +1,13 @@
 //! The example tool: it is there so that a new user sees the whole way work.
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolResult};
+use super::{
+    context::{CallError, Context},
+    tool::{TaskSupport, Tool, ToolAnnotations, ToolDefinition, ToolResult},
+};
 
 /// Names the best person whose name starts with something.
 #[derive(Debug, Clone, Copy, Default)]
@@ -112,13 +115,18 @@ impl Tool for BestPersonLookerUpper {
                 idempotent_hint: true,
                 open_world_hint: false,
             },
+            task: TaskSupport::Never,
         }
     }
 
-    async fn call(&self, call: ToolCall) -> ToolResult {
-        let starts_with = call.arguments.get("startsWith");
+    async fn call(
+        &self,
+        arguments: Map<String, Value>,
+        _: &Context,
+    ) -> Result<ToolResult, CallError> {
+        let starts_with = arguments.get("startsWith");
         let starts_with = starts_with.and_then(Value::as_str).unwrap_or_default();
-        match find(starts_with) {
+        Ok(match find(starts_with) {
             Some((name, known_for)) => ToolResult::text(format!(
                 "The best person whose name starts with “{starts_with}” is {name}, known for \
                  {known_for}."
@@ -128,7 +136,7 @@ impl Tool for BestPersonLookerUpper {
                 "There is no best person whose name starts with “{starts_with}”."
             ))
             .with_structured(json!({ "name": null, "knownFor": null })),
-        }
+        })
     }
 }
 

@@ -1,0 +1,59 @@
+//! News for clients: lists that have changed, resources that have.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+/// News that a listener may fall behind by.
+const BACKLOG: usize = 256;
+
+/// Something that has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// The list of tools.
+    Tools,
+    /// The list of prompts.
+    Prompts,
+    /// The list of resources.
+    Resources,
+    /// The contents of the resource at this address.
+    Resource(Arc<str>),
+    /// The state of a task. Its owner's listeners are told.
+    Task(Arc<str>),
+}
+
+impl Change {
+    /// The notification that carries it.
+    pub(in crate::mcp) fn method(&self) -> &'static str {
+        match self {
+            Self::Tools => "notifications/tools/list_changed",
+            Self::Prompts => "notifications/prompts/list_changed",
+            Self::Resources => "notifications/resources/list_changed",
+            Self::Resource(_) => "notifications/resources/updated",
+            Self::Task(_) => "notifications/tasks",
+        }
+    }
+}
+
+/// Tells every client that listens. Clones tell the same listeners.
+#[derive(Debug, Clone)]
+pub struct Changes(broadcast::Sender<Change>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(BACKLOG))
+    }
+}
+
+impl Changes {
+    /// Tells of a change. It is passed on while somebody listens and forgotten otherwise: clients
+    /// that come later read the lists anew.
+    pub fn tell(&self, change: Change) {
+        // Nobody need be listening.
+        let _ = self.0.send(change);
+    }
+
+    pub(in crate::mcp) fn listen(&self) -> broadcast::Receiver<Change> {
+        self.0.subscribe()
+    }
+}

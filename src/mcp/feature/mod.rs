@@ -1,0 +1,32 @@
+//! What the server offers to models and people: tools, prompts and resources, written once for
+//! every version of the protocol.
+
+mod best_person;
+mod changes;
+mod content;
+mod context;
+mod header_params;
+mod prompt;
+mod question;
+mod registry;
+mod resource;
+mod schema;
+mod tool;
+mod wire;
+
+pub use best_person::BestPersonLookerUpper;
+pub use changes::{Change, Changes};
+pub use content::{Content, Role};
+pub use context::{CallError, Context, LogLevel};
+pub use prompt::{Prompt, PromptArgument, PromptDefinition, PromptMessage, PromptResult};
+pub use question::{Capability, ClientCapabilities, Elicited, Question};
+pub use registry::{Features, RegistryError};
+pub use resource::{
+    Resource, ResourceBody, ResourceContents, ResourceDefinition, ResourceTemplate,
+    ResourceTemplateDefinition,
+};
+pub use tool::{TaskSupport, Tool, ToolAnnotations, ToolDefinition, ToolResult};
+
+pub(super) use context::{Outgoing, Stop};
+pub(super) use header_params::{decode as decode_header, single as header_value};
+pub(super) use question::TASKS_EXTENSION;

@@ -1,0 +1,88 @@
+//! Prompts: texts that people pick to begin with.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::{
+    content::{Content, Role},
+    context::{CallError, Context},
+};
+
+/// A text with gaps.
+#[async_trait]
+pub trait Prompt: Send + Sync + 'static {
+    /// What it is called and what it takes. Asked for once, when it is registered.
+    fn definition(&self) -> PromptDefinition;
+
+    /// Fills the gaps. The required arguments are there; all of them come from outside.
+    async fn get(
+        &self,
+        arguments: BTreeMap<String, String>,
+        context: &Context,
+    ) -> Result<PromptResult, CallError>;
+
+    /// Completes an argument. At most 100 are passed on.
+    fn complete(&self, argument: &str, value: &str) -> Vec<String> {
+        let _ = (argument, value);
+        Vec::new()
+    }
+}
+
+/// What clients are told about a prompt.
+#[derive(Debug, Clone, Serialize)]
+pub struct PromptDefinition {
+    /// Unique.
+    pub name: &'static str,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<&'static str>,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<&'static str>,
+    /// What it takes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<PromptArgument>,
+}
+
+/// A gap in a prompt.
+#[derive(Debug, Clone, Serialize)]
+pub struct PromptArgument {
+    /// What it is called.
+    pub name: &'static str,
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<&'static str>,
+    /// Whether it must be filled.
+    pub required: bool,
+}
+
+/// A prompt with its gaps filled.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct PromptResult {
+    /// What it is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// What is said.
+    pub messages: Vec<PromptMessage>,
+}
+
+/// One thing that is said.
+#[derive(Debug, Clone, Serialize)]
+pub struct PromptMessage {
+    /// By whom.
+    pub role: Role,
+    /// What.
+    pub content: Content,
+}
+
+impl PromptMessage {
+    /// Said by the person.
+    pub fn user(content: Content) -> Self {
+        Self {
+            role: Role::User,
+            content,
+        }
+    }
+}

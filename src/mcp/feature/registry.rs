@@ -1,0 +1,433 @@
+//! What is offered, by name, with schemas compiled and descriptions written for every era.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use jsonschema::Validator;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    context::{CallError, Context},
+    header_params::HeaderParams,
+    prompt::{Prompt, PromptDefinition, PromptResult},
+    resource::{Resource, ResourceContents, ResourceDefinition, ResourceTemplate},
+    schema,
+    tool::{TaskSupport, Tool, ToolDefinition, ToolResult},
+    wire,
+};
+use crate::{
+    mcp::era::Era,
+    model::scope::{Requirement, ScopeCatalogue, ScopeSet},
+};
+
+/// Everything that is offered, in the order in which it was registered.
+pub struct Features {
+    scopes: Arc<ScopeCatalogue>,
+    tools: Vec<RegisteredTool>,
+    tools_by_name: HashMap<&'static str, usize>,
+    prompts: Vec<RegisteredPrompt>,
+    resources: Vec<RegisteredResource>,
+    templates: Vec<Arc<dyn ResourceTemplate>>,
+    resource_lists: BTreeMap<Era, [Vec<u8>; 2]>,
+}
+
+/// A tool, ready to be called.
+pub(in crate::mcp) struct RegisteredTool {
+    tool: Arc<dyn Tool>,
+    pub(in crate::mcp) definition: ToolDefinition,
+    input: Validator,
+    output: Option<Validator>,
+    pub(in crate::mcp) header_params: HeaderParams,
+    pub(in crate::mcp) requirement: Requirement,
+    /// Its description in JSON, by era.
+    described: BTreeMap<Era, Vec<u8>>,
+}
+
+struct RegisteredPrompt {
+    prompt: Arc<dyn Prompt>,
+    definition: PromptDefinition,
+    requirement: Requirement,
+}
+
+struct RegisteredResource {
+    resource: Arc<dyn Resource>,
+    definition: ResourceDefinition,
+}
+
+/// Why something cannot be offered. A mistake of whoever wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RegistryError {
+    /// The name breaks the specification's rules.
+    #[error("the name {0:?} must be 1 to 128 of A-Z a-z 0-9 _ . -")]
+    Name(String),
+    /// Two of one kind with one name.
+    #[error("there are two named {0:?}")]
+    Duplicate(String),
+    /// A schema that is none, or that refers to another document.
+    #[error("the {which} schema of tool {name:?} cannot be used: {problem}")]
+    Schema {
+        /// The tool.
+        name: String,
+        /// `input` or `output`.
+        which: &'static str,
+        /// Why.
+        problem: String,
+    },
+}
+
+/// A result that the tool's own output schema does not allow.
+#[derive(Debug)]
+pub(in crate::mcp) struct OutsideSchema(pub(in crate::mcp) String);
+
+impl Features {
+    /// Nothing is offered yet. `scopes` decides which token opens what.
+    pub fn new(scopes: Arc<ScopeCatalogue>) -> Self {
+        Self {
+            scopes,
+            tools: Vec::new(),
+            tools_by_name: HashMap::new(),
+            prompts: Vec::new(),
+            resources: Vec::new(),
+            templates: Vec::new(),
+            resource_lists: BTreeMap::new(),
+        }
+    }
+
+    /// Offers a tool.
+    pub fn add_tool(&mut self, tool: Arc<dyn Tool>) -> Result<(), RegistryError> {
+        let definition = tool.definition();
+        let name = check_name(definition.name)?;
+        let in_schema = |which, problem: String| RegistryError::Schema {
+            name: name.to_owned(),
+            which,
+            problem,
+        };
+        if definition.input_schema.get("type") != Some(&json!("object")) {
+            let problem = "its root must have \"type\": \"object\"".to_owned();
+            return Err(in_schema("input", problem));
+        }
+        let input = schema::compile(&definition.input_schema);
+        let input = input.map_err(|problem| in_schema("input", problem))?;
+        let output = definition.output_schema.as_ref().map(schema::compile);
+        let output = output.transpose();
+        let output = output.map_err(|problem| in_schema("output", problem))?;
+        let header_params = HeaderParams::of_schema(&definition.input_schema);
+        let header_params = header_params.map_err(|problem| in_schema("input", problem))?;
+        if self.tools_by_name.insert(name, self.tools.len()).is_some() {
+            return Err(RegistryError::Duplicate(name.to_owned()));
+        }
+        let described = Era::ALL
+            .into_iter()
+            .map(|era| (era, to_json(&wire::tool(&definition, era))))
+            .collect();
+        self.tools.push(RegisteredTool {
+            tool,
+            input,
+            output,
+            header_params,
+            requirement: self.scopes.requirement_of_tool(name),
+            described,
+            definition,
+        });
+        Ok(())
+    }
+
+    /// Offers a prompt.
+    pub fn add_prompt(&mut self, prompt: Arc<dyn Prompt>) -> Result<(), RegistryError> {
+        let definition = prompt.definition();
+        let name = check_name(definition.name)?;
+        if self.prompt(name).is_some() {
+            return Err(RegistryError::Duplicate(name.to_owned()));
+        }
+        self.prompts.push(RegisteredPrompt {
+            prompt,
+            requirement: self.scopes.requirement_of_prompt(name),
+            definition,
+        });
+        Ok(())
+    }
+
+    /// Offers a resource.
+    pub fn add_resource(&mut self, resource: Arc<dyn Resource>) -> Result<(), RegistryError> {
+        let definition = resource.definition();
+        if self
+            .resources
+            .iter()
+            .any(|r| r.definition.uri == definition.uri)
+        {
+            return Err(RegistryError::Duplicate(definition.uri.to_owned()));
+        }
+        self.resources.push(RegisteredResource {
+            resource,
+            definition,
+        });
+        self.describe_resources();
+        Ok(())
+    }
+
+    /// Offers a family of resources.
+    pub fn add_template(&mut self, template: Arc<dyn ResourceTemplate>) {
+        self.templates.push(template);
+        self.describe_resources();
+    }
+
+    fn describe_resources(&mut self) {
+        for era in Era::ALL {
+            let resources = self
+                .resources
+                .iter()
+                .map(|r| wire::resource(&r.definition, era));
+            let resources = to_json(&json!({ "resources": resources.collect::<Vec<_>>() }));
+            let templates = self.templates.iter();
+            let templates = templates.map(|t| wire::template(&t.definition(), era));
+            let templates = to_json(&json!({ "resourceTemplates": templates.collect::<Vec<_>>() }));
+            self.resource_lists.insert(era, [resources, templates]);
+        }
+    }
+
+    /// Whether no tool is offered.
+    pub fn has_no_tools(&self) -> bool {
+        self.tools.is_empty()
+    }
+
+    /// Whether any tool may become a task.
+    pub(in crate::mcp) fn has_tasks(&self) -> bool {
+        let mut tools = self.tools.iter();
+        tools.any(|tool| tool.definition.task != TaskSupport::Never)
+    }
+
+    pub(in crate::mcp) fn has_prompts(&self) -> bool {
+        !self.prompts.is_empty()
+    }
+
+    pub(in crate::mcp) fn has_resources(&self) -> bool {
+        !(self.resources.is_empty() && self.templates.is_empty())
+    }
+
+    /// The result of `tools/list`: what `granted` opens.
+    pub(in crate::mcp) fn tool_list(&self, granted: &ScopeSet, era: Era) -> Vec<u8> {
+        let mut list = b"{\"tools\":[".to_vec();
+        let opened = self.tools.iter();
+        let opened = opened.filter(|tool| tool.requirement.is_met_by(granted));
+        for (index, tool) in opened.enumerate() {
+            if index > 0 {
+                list.push(b',');
+            }
+            list.extend_from_slice(tool.described.get(&era).map_or(b"{}", Vec::as_slice));
+        }
+        list.extend_from_slice(b"]}");
+        list
+    }
+
+    pub(in crate::mcp) fn prompt_list(&self, granted: &ScopeSet, era: Era) -> Vec<u8> {
+        let opened = self.prompts.iter();
+        let opened = opened.filter(|prompt| prompt.requirement.is_met_by(granted));
+        let prompts: Vec<_> = opened.map(|p| wire::prompt(&p.definition, era)).collect();
+        to_json(&json!({ "prompts": prompts }))
+    }
+
+    pub(in crate::mcp) fn resource_list(&self, era: Era) -> Vec<u8> {
+        self.resource_lists
+            .get(&era)
+            .map_or_else(|| b"{\"resources\":[]}".to_vec(), |[list, _]| list.clone())
+    }
+
+    pub(in crate::mcp) fn template_list(&self, era: Era) -> Vec<u8> {
+        let list = self.resource_lists.get(&era);
+        let none = || b"{\"resourceTemplates\":[]}".to_vec();
+        list.map_or_else(none, |[_, list]| list.clone())
+    }
+
+    pub(in crate::mcp) fn tool(&self, name: &str) -> Option<&RegisteredTool> {
+        self.tools.get(*self.tools_by_name.get(name)?)
+    }
+
+    fn prompt(&self, name: &str) -> Option<&RegisteredPrompt> {
+        self.prompts.iter().find(|p| p.definition.name == name)
+    }
+
+    /// A prompt's definition and what it takes to use it.
+    pub(in crate::mcp) fn prompt_definition(
+        &self,
+        name: &str,
+    ) -> Option<(&PromptDefinition, &Requirement)> {
+        self.prompt(name)
+            .map(|prompt| (&prompt.definition, &prompt.requirement))
+    }
+
+    pub(in crate::mcp) async fn get_prompt(
+        &self,
+        name: &str,
+        arguments: BTreeMap<String, String>,
+        context: &Context,
+    ) -> Result<Option<PromptResult>, CallError> {
+        match self.prompt(name) {
+            Some(found) => found.prompt.get(arguments, context).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads what is at an address; `None` if nothing is.
+    pub(in crate::mcp) async fn read(
+        &self,
+        uri: &str,
+        context: &Context,
+    ) -> Result<Option<Vec<ResourceContents>>, CallError> {
+        if let Some(found) = self.resources.iter().find(|r| r.definition.uri == uri) {
+            return found.resource.read(context).await.map(Some);
+        }
+        for template in &self.templates {
+            if let Some(contents) = template.read(uri, context).await? {
+                return Ok(Some(contents));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Completes a prompt's argument; `None`: there is no such prompt or argument.
+    pub(in crate::mcp) fn complete_prompt(
+        &self,
+        name: &str,
+        argument: &str,
+        value: &str,
+    ) -> Option<Vec<String>> {
+        let found = self.prompt(name)?;
+        let takes = found
+            .definition
+            .arguments
+            .iter()
+            .any(|a| a.name == argument);
+        takes.then(|| found.prompt.complete(argument, value))
+    }
+
+    /// Completes a variable of a family of addresses; `None`: there is no such family.
+    pub(in crate::mcp) fn complete_template(
+        &self,
+        uri_template: &str,
+        variable: &str,
+        value: &str,
+    ) -> Option<Vec<String>> {
+        let known = self.templates.iter();
+        let mut known = known.filter(|t| t.definition().uri_template == uri_template);
+        known
+            .next()
+            .map(|template| template.complete(variable, value))
+    }
+}
+
+impl RegisteredTool {
+    /// What is wrong with arguments, as a result that a model can act on (SEP-1303).
+    pub(in crate::mcp) fn refuse(&self, arguments: &Value) -> Option<ToolResult> {
+        let violations = schema::violations(&self.input, arguments)?;
+        let name = self.definition.name;
+        Some(ToolResult::error(format!(
+            "The arguments do not fit the schema of {name}: {violations}"
+        )))
+    }
+
+    pub(in crate::mcp) fn shared(&self) -> Arc<dyn Tool> {
+        Arc::clone(&self.tool)
+    }
+
+    /// Holds a result against the output schema.
+    pub(in crate::mcp) fn check(&self, result: &ToolResult) -> Result<(), OutsideSchema> {
+        match (&self.output, &result.structured) {
+            (Some(schema), Some(structured)) => schema::violations(schema, structured)
+                .map_or(Ok(()), |problem| Err(OutsideSchema(problem))),
+            (Some(_), None) if !result.is_error => Err(OutsideSchema(
+                "there is an output schema but no structured content".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Features {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Features")
+            .field("tools", &self.tools_by_name.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_name(name: &'static str) -> Result<&'static str, RegistryError> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
+    if (1..=128).contains(&name.len()) && name.bytes().all(allowed) {
+        Ok(name)
+    } else {
+        Err(RegistryError::Name(name.to_owned()))
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("descriptions are made of strings and JSON values")
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use serde_json::Map;
+
+    use super::*;
+
+    struct Named(&'static str, Value);
+
+    #[async_trait]
+    impl Tool for Named {
+        fn definition(&self) -> ToolDefinition {
+            ToolDefinition::new(self.0, "for a test", self.1.clone())
+        }
+
+        async fn call(&self, _: Map<String, Value>, _: &Context) -> Result<ToolResult, CallError> {
+            Ok(ToolResult::default())
+        }
+    }
+
+    fn nothing() -> Features {
+        Features::new(Arc::new(ScopeCatalogue::built_in()))
+    }
+
+    fn add(name: &'static str, schema: Value) -> Result<(), RegistryError> {
+        nothing().add_tool(Arc::new(Named(name, schema)))
+    }
+
+    #[test]
+    fn names_and_schemas_are_checked_when_a_tool_is_registered() {
+        let object = json!({ "type": "object" });
+        assert_eq!(add("fine.name-1_a", object.clone()), Ok(()));
+        for bad in ["", "Best Person", "ä"] {
+            let refused = add(bad, object.clone());
+            assert!(matches!(refused, Err(RegistryError::Name(_))), "{bad}");
+        }
+        let mut deep = json!({ "type": "object" });
+        for _ in 0..100 {
+            deep = json!({ "type": "object", "properties": { "a": deep } });
+        }
+        for bad in [
+            json!({}),
+            json!({ "type": "array" }),
+            json!({ "type": "object", "properties": { "a": { "type": "nonsense" } } }),
+            json!({ "type": "object", "$ref": "https://schemas.example/x.json" }),
+            deep,
+        ] {
+            let refused = add("tool", bad.clone());
+            assert!(
+                matches!(refused, Err(RegistryError::Schema { .. })),
+                "{bad}"
+            );
+        }
+    }
+
+    #[test]
+    fn two_tools_of_one_name_are_refused() {
+        let mut features = nothing();
+        let tool = || Arc::new(Named("twin", json!({ "type": "object" })));
+        assert_eq!(features.add_tool(tool()), Ok(()));
+        let twice = Err(RegistryError::Duplicate("twin".to_owned()));
+        assert_eq!(features.add_tool(tool()), twice);
+    }
+}

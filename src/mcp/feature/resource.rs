@@ -1,0 +1,119 @@
+//! Resources: what models can read here.
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::context::{CallError, Context};
+
+/// Something that can be read, at one address.
+#[async_trait]
+pub trait Resource: Send + Sync + 'static {
+    /// What it is. Asked for once, when it is registered.
+    fn definition(&self) -> ResourceDefinition;
+
+    /// Reads it.
+    async fn read(&self, context: &Context) -> Result<Vec<ResourceContents>, CallError>;
+}
+
+/// A family of resources, at addresses of one pattern.
+#[async_trait]
+pub trait ResourceTemplate: Send + Sync + 'static {
+    /// What it is. Asked for once, when it is registered.
+    fn definition(&self) -> ResourceTemplateDefinition;
+
+    /// Reads the resource at `uri`; `Ok(None)` if it is not one of these, or there is none. The
+    /// address comes from outside.
+    async fn read(
+        &self,
+        uri: &str,
+        context: &Context,
+    ) -> Result<Option<Vec<ResourceContents>>, CallError>;
+
+    /// Completes a variable of the pattern. At most 100 are passed on.
+    fn complete(&self, variable: &str, value: &str) -> Vec<String> {
+        let _ = (variable, value);
+        Vec::new()
+    }
+}
+
+/// What models are told about a resource.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceDefinition {
+    /// Where it is; unique.
+    pub uri: &'static str,
+    /// What it is called.
+    pub name: &'static str,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<&'static str>,
+    /// For the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<&'static str>,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<&'static str>,
+}
+
+/// What models are told about a family of resources.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceTemplateDefinition {
+    /// The pattern of their addresses (RFC 6570); unique.
+    pub uri_template: &'static str,
+    /// What they are called.
+    pub name: &'static str,
+    /// For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<&'static str>,
+    /// For the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub description: Option<&'static str>,
+    /// What they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<&'static str>,
+}
+
+/// What was read.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceContents {
+    /// Where.
+    pub uri: String,
+    /// What it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mime_type: Option<String>,
+    /// The contents.
+    #[serde(flatten)]
+    pub body: ResourceBody,
+}
+
+/// Contents of either kind.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ResourceBody {
+    /// Text.
+    Text(String),
+    /// Bytes, in base64 (RFC 4648 §4).
+    Blob(String),
+}
+
+impl ResourceContents {
+    /// Text at `uri`.
+    pub fn text(uri: impl Into<String>, mime_type: &str, text: impl Into<String>) -> Self {
+        Self {
+            uri: uri.into(),
+            mime_type: Some(mime_type.to_owned()),
+            body: ResourceBody::Text(text.into()),
+        }
+    }
+
+    /// Bytes at `uri`, in base64.
+    pub fn blob(uri: impl Into<String>, mime_type: &str, base64: impl Into<String>) -> Self {
+        Self {
+            uri: uri.into(),
+            mime_type: Some(mime_type.to_owned()),
+            body: ResourceBody::Blob(base64.into()),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What a stream has sent, so that a client whose connection broke can come back for the rest
+//! (`Last-Event-ID`).
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::body::Bytes;
+use futures_util::stream;
+use tokio::sync::watch;
+
+use crate::mcp::sse::Events;
+
+/// How much a stream remembers at most.
+const MAX_EVENTS: usize = 1000;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a client that was cut off should wait before it comes back, in milliseconds.
+const RETRY_MS: u32 = 500;
+
+/// One stream of a session.
+pub(super) struct EventLog {
+    /// Its number within the session; part of every event's id.
+    number: u64,
+    state: Mutex<State>,
+    changed: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct State {
+    events: VecDeque<(u64, Bytes)>,
+    bytes: usize,
+    next: u64,
+    finished: bool,
+    /// Which reader is the present one: a newer one takes over from an older.
+    reader: u64,
+}
+
+/// Where an event stands: the stream's number and the event's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct EventId {
+    pub(super) stream: u64,
+    pub(super) event: u64,
+}
+
+impl EventId {
+    /// Reads what a client sends as `Last-Event-ID`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (stream, event) = text.split_once('-')?;
+        Some(Self {
+            stream: stream.parse().ok()?,
+            event: event.parse().ok()?,
+        })
+    }
+}
+
+impl EventLog {
+    /// An empty stream. `primed`: it begins with an event that carries nothing but an id.
+    pub(super) fn new(number: u64, primed: bool) -> Self {
+        let log = Self {
+            number,
+            state: Mutex::default(),
+            changed: watch::Sender::new(()),
+        };
+        if primed {
+            log.append(|id| format!("id: {id}\nretry: {RETRY_MS}\ndata: \n\n").into_bytes());
+        }
+        log
+    }
+
+    /// Adds a message.
+    pub(super) fn push(&self, message: &[u8]) {
+        self.append(|id| {
+            let head = format!("id: {id}\nevent: message\ndata: ");
+            [head.as_bytes(), message, b"\n\n"].concat()
+        });
+    }
+
+    fn append(&self, event: impl FnOnce(&str) -> Vec<u8>) {
+        {
+            let mut state = self.lock();
+            let number = state.next;
+            state.next += 1;
+            let event = Bytes::from(event(&format!("{}-{number}", self.number)));
+            state.bytes += event.len();
+            state.events.push_back((number, event));
+            while state.events.len() > MAX_EVENTS || state.bytes > MAX_BYTES {
+                let Some((_, oldest)) = state.events.pop_front() else {
+                    break;
+                };
+                state.bytes -= oldest.len();
+            }
+        }
+        self.changed.send_replace(());
+    }
+
+    /// Nothing will be added; readers end when they have read all.
+    pub(super) fn finish(&self) {
+        self.lock().finished = true;
+        self.changed.send_replace(());
+    }
+
+    /// Ends the present reader, but not the stream.
+    pub(super) fn detach(&self) {
+        self.lock().reader += 1;
+        self.changed.send_replace(());
+    }
+
+    /// Comes back when nobody reads any more.
+    pub(super) async fn closed(&self) {
+        self.changed.closed().await;
+    }
+
+    /// Whether somebody reads.
+    pub(super) fn is_read(&self) -> bool {
+        self.changed.receiver_count() > 0
+    }
+
+    /// Whether nothing will be added.
+    pub(super) fn is_finished(&self) -> bool {
+        self.lock().finished
+    }
+
+    /// Reads from the event after `last`, or from the beginning, as long as the stream goes on.
+    pub(super) fn read(self: &Arc<Self>, last: Option<u64>) -> Events {
+        let reader = {
+            let mut state = self.lock();
+            state.reader += 1;
+            state.reader
+        };
+        let cursor = Cursor {
+            log: Arc::clone(self),
+            changed: self.changed.subscribe(),
+            reader,
+            next: last.map_or(0, |last| last.saturating_add(1)),
+        };
+        Box::pin(stream::unfold(cursor, |mut cursor| async move {
+            let event = cursor.next().await?;
+            Some((event, cursor))
+        }))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Cursor {
+    log: Arc<EventLog>,
+    changed: watch::Receiver<()>,
+    reader: u64,
+    next: u64,
+}
+
+impl Cursor {
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            self.changed.borrow_and_update();
+            {
+                let state = self.log.lock();
+                if state.reader != self.reader {
+                    return None;
+                }
+                let mut unread = state.events.iter().filter(|(n, _)| *n >= self.next);
+                if let Some((number, event)) = unread.next() {
+                    self.next = number + 1;
+                    return Some(event.clone());
+                }
+                if state.finished {
+                    return None;
+                }
+            }
+            self.changed.changed().await.ok()?;
+        }
+    }
+}

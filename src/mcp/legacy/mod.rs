@@ -1,0 +1,324 @@
+//! The session-based era (2024-11-05 to 2025-11-25) over Streamable HTTP.
+
+mod call;
+mod event_log;
+mod handshake;
+mod runtime;
+mod sessions;
+
+use std::sync::Arc;
+
+use axum::{
+    http::{HeaderMap, HeaderName, StatusCode},
+    response::{IntoResponse, Response},
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::sync::broadcast::error::RecvError;
+
+pub(super) use runtime::{Runtimes, SessionRuntime};
+
+use super::{
+    McpState,
+    dispatch::{self, Fault, Prepared, read_params},
+    era::{Era, LegacyVersion},
+    feature::LogLevel,
+    guard,
+    jsonrpc::{self, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError},
+    rejection::Rejection,
+    sse::{self, GuardedStream},
+    transport::{accepts_events, accepts_json},
+};
+use crate::access::Authorization;
+use event_log::{EventId, EventLog};
+use sessions::{Lookup, Session};
+
+const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// One request to the endpoint, and what surrounds it.
+#[derive(Clone, Copy)]
+pub(super) struct Exchange<'a> {
+    pub(super) mcp: &'a Arc<McpState>,
+    pub(super) authorization: &'a Arc<Authorization>,
+    pub(super) headers: &'a HeaderMap,
+}
+
+/// `GET`: the stream for messages that belong to no request, or the rest of one that broke off.
+pub(super) async fn get(exchange: Exchange<'_>) -> Result<Response, Rejection<'static>> {
+    if !accepts_events(exchange.headers) {
+        return Err(Rejection::NotAcceptable);
+    }
+    let session = required_session(exchange, None).await?;
+    let runtime = exchange.mcp.internal.runtimes.of(session.id);
+    let last = exchange.headers.get(LAST_EVENT_ID);
+    let last = last.and_then(|value| EventId::parse(value.to_str().ok()?));
+    let (log, last) = runtime.listen(session.version, last);
+    if last.is_none() {
+        forward_changes(exchange.mcp, &runtime, &log);
+    }
+    Ok(stream(exchange, &runtime, &log, last))
+}
+
+/// `DELETE`: ends the session.
+pub(super) async fn delete(exchange: Exchange<'_>) -> Result<(), Rejection<'static>> {
+    let session = required_session(exchange, None).await?;
+    sessions::end(exchange.mcp, exchange.authorization, session).await?;
+    Ok(())
+}
+
+/// `POST` of one message.
+pub(super) async fn post<'a>(
+    exchange: Exchange<'_>,
+    message: Message<'a>,
+) -> Result<Response, Rejection<'a>> {
+    if let Message::Request { id, method, params } = &message
+        && method == "initialize"
+    {
+        check_version_header(exchange.headers, Some(id))?;
+        return handshake::initialize(exchange, id, *params).await;
+    }
+    let session = required_session(exchange, message.id()).await?;
+    match message {
+        Message::Request { id, method, params } => {
+            Ok(request(exchange, session, id, &method, params).await)
+        }
+        Message::Notification { method, params } => {
+            notification(exchange, session, &method, params);
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
+        Message::Response { id, result } => {
+            if let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id) {
+                runtime.answer(id, result);
+            }
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
+    }
+}
+
+/// `POST` of several messages, which only 2025-03-26 has. They are handled in order, and what
+/// they ask for is answered together.
+pub(super) async fn batch<'a>(
+    exchange: Exchange<'_>,
+    messages: Vec<Result<Message<'a>, Malformed<'a>>>,
+) -> Result<Response, Rejection<'a>> {
+    let session = required_session(exchange, None).await?;
+    if !session.version.has_batches() {
+        return Err(Rejection::NoBatches(session.version));
+    }
+    let mut answers = Vec::new();
+    for message in messages {
+        match message {
+            // A handshake is a request of its own, never one of many.
+            Ok(Message::Request { id, method, .. }) if method == "initialize" => {
+                let error = RpcError::new(INVALID_REQUEST, "initialize must not be in a batch");
+                answers.push(jsonrpc::error(Some(id), &error));
+            }
+            Ok(Message::Request { id, method, params }) => {
+                let outcome = in_batch(exchange, session, &method, params).await;
+                answers.push(answer(id, outcome));
+            }
+            Ok(Message::Notification { method, params }) => {
+                notification(exchange, session, &method, params);
+            }
+            Ok(Message::Response { id, result }) => {
+                if let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id) {
+                    runtime.answer(id, result);
+                }
+            }
+            Err(malformed) => answers.push(jsonrpc::error(malformed.id, &malformed.error)),
+        }
+    }
+    if answers.is_empty() {
+        return Ok(StatusCode::ACCEPTED.into_response());
+    }
+    let body = [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat();
+    Ok(reply(exchange.headers, body))
+}
+
+/// One of several requests: nothing can be sent before its answer.
+async fn in_batch(
+    exchange: Exchange<'_>,
+    session: Session,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Result<Vec<u8>, RpcError> {
+    match prepare(exchange, session, method, params) {
+        Ok(Prepared::Answer(answer)) => Ok(answer),
+        Ok(Prepared::Work(work)) => {
+            let context = call::context(exchange, session, params, None);
+            let features = &exchange.mcp.features;
+            let era = Era::Legacy(session.version);
+            let is_tool = matches!(work, dispatch::Work::Tool { .. });
+            let outcome = dispatch::run(features, work, &context, era).await;
+            outcome.or_else(|fault| call::told(fault, is_tool, era))
+        }
+        Err(fault) => call::told(fault, false, Era::Legacy(session.version)),
+    }
+}
+
+async fn request(
+    exchange: Exchange<'_>,
+    session: Session,
+    id: &RawValue,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Response {
+    tracing::debug!(mcp.method = %method, "request");
+    match prepare(exchange, session, method, params) {
+        Ok(Prepared::Answer(result)) => reply(exchange.headers, answer(id, Ok(result))),
+        Ok(Prepared::Work(work)) => call::answer(exchange, session, id, params, work).await,
+        // RFC 6750 §3.1: the status and the challenge make the client ask for more.
+        Err(Fault::Scope(scope)) => guard::insufficient_scope(exchange.mcp, &scope, Some(id)),
+        Err(fault) => {
+            let outcome = call::told(fault, false, Era::Legacy(session.version));
+            reply(exchange.headers, answer(id, outcome))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct LevelParams {
+    level: String,
+}
+
+#[derive(Deserialize)]
+struct UriParams {
+    uri: String,
+}
+
+/// Methods that only this era has; the others are the core's.
+fn prepare(
+    exchange: Exchange<'_>,
+    session: Session,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Result<Prepared, Fault> {
+    let runtimes = &exchange.mcp.internal.runtimes;
+    let features = &exchange.mcp.features;
+    match method {
+        "ping" => {}
+        "logging/setLevel" => {
+            let LevelParams { level } = read_params(params)?;
+            let level = LogLevel::parse(&level)
+                .ok_or_else(|| RpcError::new(INVALID_PARAMS, "unknown log level"))?;
+            runtimes.of(session.id).set_log_level(level);
+        }
+        "resources/subscribe" if features.has_resources() => {
+            let UriParams { uri } = read_params(params)?;
+            if !runtimes.of(session.id).subscribe(&uri) {
+                return Err(RpcError::new(INVALID_PARAMS, "too many subscriptions").into());
+            }
+        }
+        "resources/unsubscribe" if features.has_resources() => {
+            let UriParams { uri } = read_params(params)?;
+            runtimes.of(session.id).unsubscribe(&uri);
+        }
+        _ => {
+            let granted = &exchange.authorization.scopes;
+            let era = Era::Legacy(session.version);
+            return dispatch::prepare(features, granted, era, method, params);
+        }
+    }
+    Ok(Prepared::Answer(b"{}".to_vec()))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CancelledParams<'a> {
+    #[serde(borrow)]
+    request_id: &'a RawValue,
+}
+
+/// `notifications/initialized` needs nothing done, and unknown ones are to be ignored.
+fn notification(exchange: Exchange<'_>, session: Session, method: &str, params: Option<&RawValue>) {
+    tracing::debug!(mcp.method = %method, "notification");
+    if method == "notifications/cancelled"
+        && let Ok(CancelledParams { request_id }) = read_params(params)
+        && let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id)
+    {
+        runtime.cancel(request_id);
+    }
+}
+
+/// Passes changes on to a session's stream for as long as somebody reads it.
+fn forward_changes(mcp: &McpState, runtime: &Arc<SessionRuntime>, log: &Arc<EventLog>) {
+    let mut changes = mcp.changes.listen();
+    let runtime = Arc::clone(runtime);
+    let log = Arc::clone(log);
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                () = runtime.ended.cancelled() => return,
+                () = log.closed() => return,
+                change = changes.recv() => match change {
+                    Ok(change) => runtime.tell(&log, &change),
+                    // Some were missed; the client reads lists anew at the next one.
+                    Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                },
+            }
+        }
+    });
+}
+
+fn stream(
+    exchange: Exchange<'_>,
+    runtime: &SessionRuntime,
+    log: &Arc<EventLog>,
+    last: Option<u64>,
+) -> Response {
+    GuardedStream {
+        mcp: Arc::clone(exchange.mcp),
+        authorization: Arc::clone(exchange.authorization),
+        events: log.read(last),
+        ended: runtime.ended.clone(),
+        farewell: None,
+    }
+    .into_response()
+}
+
+/// The session of a request that is about something in one.
+async fn required_session<'a>(
+    exchange: Exchange<'_>,
+    id: Option<&'a RawValue>,
+) -> Result<Session, Rejection<'a>> {
+    match sessions::find(exchange.mcp, exchange.authorization, exchange.headers).await? {
+        Lookup::Found(session) => {
+            check_version_header(exchange.headers, id)?;
+            Ok(session)
+        }
+        Lookup::Missing => Err(Rejection::SessionMissing { id }),
+        Lookup::Unknown => Err(Rejection::SessionUnknown { id }),
+    }
+}
+
+/// From 2025-06-18 on clients repeat the version in a header.
+fn check_version_header<'a>(
+    headers: &HeaderMap,
+    id: Option<&'a RawValue>,
+) -> Result<(), Rejection<'a>> {
+    let Some(value) = headers.get(VERSION_HEADER) else {
+        return Ok(());
+    };
+    let version = value.to_str().ok().and_then(LegacyVersion::parse);
+    version
+        .map(|_| ())
+        .ok_or(Rejection::UnsupportedVersion { id })
+}
+
+fn answer(id: &RawValue, outcome: Result<Vec<u8>, RpcError>) -> Vec<u8> {
+    match outcome {
+        Ok(result) => jsonrpc::result(id, &result),
+        Err(error) => jsonrpc::error(Some(id), &error),
+    }
+}
+
+/// The answer as JSON, or as a stream of one event for a client that takes nothing else.
+fn reply(headers: &HeaderMap, answer: Vec<u8>) -> Response {
+    if accepts_json(headers) {
+        jsonrpc::respond(StatusCode::OK, answer)
+    } else {
+        sse::of_one(&answer)
+    }
+}

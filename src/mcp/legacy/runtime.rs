@@ -1,0 +1,246 @@
+//! What a session has going on in this process: its streams, the calls that run, the questions
+//! that wait for an answer. Idle sessions have none of it.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Value, json, value::RawValue};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::event_log::{EventId, EventLog};
+use crate::{
+    mcp::{
+        era::{Era, LegacyVersion},
+        feature::{Change, LogLevel, Question},
+    },
+    secret::Digest,
+};
+
+/// How many streams a session may come back to. The oldest that have ended are forgotten.
+const MAX_STREAMS: usize = 64;
+
+/// How many addresses a session may subscribe to.
+const MAX_SUBSCRIPTIONS: usize = 1000;
+
+/// The sessions of this process that have something going on.
+#[derive(Default)]
+pub(in crate::mcp) struct Runtimes(Mutex<HashMap<Digest, Arc<SessionRuntime>>>);
+
+impl Runtimes {
+    /// What the session has going on; nothing yet, if it is the first that is asked for.
+    pub(super) fn of(&self, session: Digest) -> Arc<SessionRuntime> {
+        let mut runtimes = self.lock();
+        if runtimes.len() == runtimes.capacity() {
+            // About to grow: see whether those that have nothing to remember make room.
+            runtimes
+                .retain(|_, runtime| Arc::strong_count(runtime) > 1 || !runtime.is_forgettable());
+        }
+        Arc::clone(runtimes.entry(session).or_default())
+    }
+
+    /// The same, if there is anything.
+    pub(super) fn existing(&self, session: &Digest) -> Option<Arc<SessionRuntime>> {
+        self.lock().get(session).cloned()
+    }
+
+    /// Ends a session's streams and calls.
+    pub(super) fn end(&self, session: &Digest) {
+        if let Some(runtime) = self.lock().remove(session) {
+            runtime.ended.cancel();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Arc<SessionRuntime>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What one session has going on.
+#[derive(Default)]
+pub(in crate::mcp) struct SessionRuntime {
+    pub(super) ended: CancellationToken,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    next_stream: u64,
+    streams: BTreeMap<u64, Arc<EventLog>>,
+    /// The stream for messages that belong to no request. Each goes to one stream only.
+    listening: Option<u64>,
+    next_request: u64,
+    waiting: HashMap<u64, oneshot::Sender<Option<Value>>>,
+    running: HashMap<Box<str>, CancellationToken>,
+    subscriptions: HashSet<Box<str>>,
+    log_level: Option<LogLevel>,
+}
+
+impl SessionRuntime {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_forgettable(&self) -> bool {
+        let state = self.lock();
+        state.subscriptions.is_empty()
+            && state.log_level.is_none()
+            && state.running.is_empty()
+            && state
+                .streams
+                .values()
+                .all(|log| log.is_finished() && !log.is_read())
+    }
+
+    /// Begins a stream.
+    pub(super) fn open_stream(&self, version: LegacyVersion) -> Arc<EventLog> {
+        let mut state = self.lock();
+        Self::new_stream(&mut state, version).1
+    }
+
+    /// Begins the stream for messages that belong to no request, or goes on with the one that
+    /// `last` names. A stream that was open for that before gets no more of them.
+    pub(super) fn listen(
+        &self,
+        version: LegacyVersion,
+        last: Option<EventId>,
+    ) -> (Arc<EventLog>, Option<u64>) {
+        let mut state = self.lock();
+        if let Some(last) = last
+            && let Some(log) = state.streams.get(&last.stream)
+        {
+            return (Arc::clone(log), Some(last.event));
+        }
+        let (number, log) = Self::new_stream(&mut state, version);
+        if let Some(before) = state.listening.replace(number)
+            && let Some(before) = state.streams.get(&before)
+        {
+            // It stays open for the client, and quiet.
+            if !before.is_read() {
+                before.finish();
+            }
+        }
+        (log, None)
+    }
+
+    fn new_stream(state: &mut State, version: LegacyVersion) -> (u64, Arc<EventLog>) {
+        while state.streams.len() >= MAX_STREAMS {
+            let over = |(number, log): (&u64, &Arc<EventLog>)| log.is_finished().then_some(*number);
+            let oldest = state.streams.iter().find_map(over);
+            let Some(oldest) = oldest.or_else(|| state.streams.keys().next().copied()) else {
+                break;
+            };
+            if let Some(log) = state.streams.remove(&oldest) {
+                log.finish();
+            }
+        }
+        let number = state.next_stream;
+        state.next_stream += 1;
+        let log = Arc::new(EventLog::new(number, version.has_priming_events()));
+        state.streams.insert(number, Arc::clone(&log));
+        (number, log)
+    }
+
+    /// Sends a change to the stream for such messages, if the session wants to know.
+    pub(super) fn tell(&self, stream: &Arc<EventLog>, change: &Change) {
+        let state = self.lock();
+        let is_listening = state
+            .listening
+            .and_then(|number| state.streams.get(&number))
+            .is_some_and(|log| Arc::ptr_eq(log, stream));
+        let params = match change {
+            Change::Tools | Change::Prompts | Change::Resources => None,
+            Change::Resource(uri) if state.subscriptions.contains(&**uri) => {
+                Some(json!({ "uri": &**uri }))
+            }
+            Change::Resource(_) | Change::Task(_) => return,
+        };
+        if !is_listening {
+            return;
+        }
+        let mut message = json!({ "jsonrpc": "2.0", "method": change.method() });
+        if let (Some(params), Some(message)) = (params, message.as_object_mut()) {
+            message.insert("params".to_owned(), params);
+        }
+        stream.push(message.to_string().as_bytes());
+    }
+
+    /// A request of ours, and where its answer will come.
+    pub(in crate::mcp) fn request(
+        &self,
+        question: &Question,
+        era: Era,
+    ) -> (Vec<u8>, oneshot::Receiver<Option<Value>>) {
+        let (sender, answer) = oneshot::channel();
+        let mut state = self.lock();
+        let id = state.next_request;
+        state.next_request += 1;
+        // Whoever asked and gave up has dropped the other end.
+        state.waiting.retain(|_, waiting| !waiting.is_closed());
+        state.waiting.insert(id, sender);
+        let elicitation = era
+            .has_elicitation_ids()
+            .then(|| format!("elicitation-{id}"));
+        let params = question.params(era.has_elicitation_modes(), elicitation.as_deref());
+        let request = json!({
+            "jsonrpc": "2.0",
+            "id": id,
+            "method": question.method(),
+            "params": params,
+        });
+        (request.to_string().into_bytes(), answer)
+    }
+
+    /// Takes a posted answer. One that answers nothing is ignored.
+    pub(super) fn answer(&self, id: &RawValue, result: Option<&RawValue>) {
+        let Ok(id) = id.get().parse::<u64>() else {
+            return;
+        };
+        let Some(waiting) = self.lock().waiting.remove(&id) else {
+            return;
+        };
+        let result = result.and_then(|result| serde_json::from_str(result.get()).ok());
+        let _ = waiting.send(result);
+    }
+
+    /// Notes that a call runs, so that it can be cancelled.
+    pub(super) fn begin(&self, id: &RawValue, cancelled: CancellationToken) {
+        self.lock().running.insert(id.get().into(), cancelled);
+    }
+
+    /// Notes that a call is over.
+    pub(super) fn finish(&self, id: &RawValue) {
+        self.lock().running.remove(id.get());
+    }
+
+    /// Cancels a call, if it still runs.
+    pub(super) fn cancel(&self, id: &RawValue) {
+        if let Some(cancelled) = self.lock().running.get(id.get()) {
+            cancelled.cancel();
+        }
+    }
+
+    pub(super) fn log_level(&self) -> Option<LogLevel> {
+        self.lock().log_level
+    }
+
+    pub(super) fn set_log_level(&self, level: LogLevel) {
+        self.lock().log_level = Some(level);
+    }
+
+    /// Subscribes to a resource; `false` if there are too many.
+    pub(super) fn subscribe(&self, uri: &str) -> bool {
+        let mut state = self.lock();
+        if state.subscriptions.len() >= MAX_SUBSCRIPTIONS && !state.subscriptions.contains(uri) {
+            return false;
+        }
+        state.subscriptions.insert(uri.into());
+        true
+    }
+
+    pub(super) fn unsubscribe(&self, uri: &str) {
+        self.lock().subscriptions.remove(uri);
+    }
+}

@@ -1,0 +1,198 @@
+//! `subscriptions/listen`: a stream of changes that a client asked to hear of.
+
+use std::sync::Arc;
+
+use axum::{body::Bytes, response::Response};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
+
+use super::Modern;
+use crate::{
+    access::Authorization,
+    mcp::{
+        McpState,
+        dispatch::read_params,
+        feature::{Capability, Change},
+        jsonrpc::{self, RpcError},
+        sse::{self, GuardedStream},
+    },
+};
+
+/// How many addresses or tasks one stream may watch.
+const MAX_WATCHED: usize = 1000;
+
+const SUBSCRIPTION_ID: &str = "io.modelcontextprotocol/subscriptionId";
+
+#[derive(Deserialize)]
+struct ListenParams {
+    #[serde(default)]
+    notifications: Filter,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Filter {
+    tools_list_changed: bool,
+    prompts_list_changed: bool,
+    resources_list_changed: bool,
+    resource_subscriptions: Vec<String>,
+    task_ids: Vec<String>,
+}
+
+/// Opens the stream. What was not granted is left out of the acknowledgement.
+pub(super) fn open(
+    modern: &Modern<'_>,
+    id: &RawValue,
+    params: Option<&RawValue>,
+) -> Result<Response, RpcError> {
+    let ListenParams { notifications } = read_params(params)?;
+    let mcp = modern.exchange.mcp;
+    let granted = grant(modern, notifications);
+    // Listening begins before the client is told so: it may cause a change the moment it hears it.
+    let changes = mcp.changes.listen();
+    let listener = Listener {
+        mcp: Arc::clone(mcp),
+        authorization: Arc::clone(modern.exchange.authorization),
+        id: id.to_owned(),
+        acknowledgement: Some(acknowledge(&granted)),
+        granted,
+        changes,
+    };
+    let farewell = json!({ "resultType": "complete", "_meta": { SUBSCRIPTION_ID: id } });
+    let farewell = jsonrpc::result(id, farewell.to_string().as_bytes());
+    let events = stream::unfold(listener, |mut listener| async move {
+        let event = listener.next().await?;
+        Some((event, listener))
+    });
+    Ok(GuardedStream {
+        mcp: Arc::clone(mcp),
+        authorization: Arc::clone(modern.exchange.authorization),
+        events: Box::pin(events),
+        ended: CancellationToken::new(),
+        farewell: Some(sse::event(&farewell)),
+    }
+    .into_response())
+}
+
+/// Narrows what was asked for to what is offered.
+fn grant(modern: &Modern<'_>, asked: Filter) -> Filter {
+    let mcp = modern.exchange.mcp;
+    let features = &mcp.features;
+    let follows_tasks = modern.envelope.capabilities.contains(Capability::Tasks);
+    let now = mcp.clock.now();
+    let is_theirs = |id: &String| {
+        let authorization = modern.exchange.authorization;
+        mcp.internal.tasks.find(id, authorization, now).is_some()
+    };
+    let watched = |list: Vec<String>, offered: bool| {
+        let list = list.into_iter().take(MAX_WATCHED);
+        list.filter(|_| offered).collect::<Vec<_>>()
+    };
+    Filter {
+        tools_list_changed: asked.tools_list_changed,
+        prompts_list_changed: asked.prompts_list_changed && features.has_prompts(),
+        resources_list_changed: asked.resources_list_changed && features.has_resources(),
+        resource_subscriptions: watched(asked.resource_subscriptions, features.has_resources()),
+        task_ids: watched(asked.task_ids, follows_tasks)
+            .into_iter()
+            .filter(is_theirs)
+            .collect(),
+    }
+}
+
+fn acknowledge(granted: &Filter) -> Map<String, Value> {
+    let mut notifications = Map::new();
+    for (name, is_granted) in [
+        ("toolsListChanged", granted.tools_list_changed),
+        ("promptsListChanged", granted.prompts_list_changed),
+        ("resourcesListChanged", granted.resources_list_changed),
+    ] {
+        if is_granted {
+            notifications.insert(name.to_owned(), json!(true));
+        }
+    }
+    for (name, watched) in [
+        ("resourceSubscriptions", &granted.resource_subscriptions),
+        ("taskIds", &granted.task_ids),
+    ] {
+        if !watched.is_empty() {
+            notifications.insert(name.to_owned(), json!(watched));
+        }
+    }
+    notifications
+}
+
+struct Listener {
+    mcp: Arc<McpState>,
+    authorization: Arc<Authorization>,
+    id: Box<RawValue>,
+    acknowledgement: Option<Map<String, Value>>,
+    granted: Filter,
+    changes: broadcast::Receiver<Change>,
+}
+
+impl Listener {
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(granted) = self.acknowledgement.take() {
+            let mut params = Map::new();
+            params.insert("notifications".to_owned(), Value::Object(granted));
+            return Some(self.notification("notifications/subscriptions/acknowledged", params));
+        }
+        loop {
+            match self.changes.recv().await {
+                Ok(change) => {
+                    if let Some(params) = self.params_of(&change) {
+                        return Some(self.notification(change.method(), params));
+                    }
+                }
+                // Some were missed; the client reads lists anew at the next one.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return None,
+            }
+        }
+    }
+
+    /// What a change's notification says; `None` if it was not asked for.
+    fn params_of(&self, change: &Change) -> Option<Map<String, Value>> {
+        let mut params = Map::new();
+        let wanted = match change {
+            Change::Tools => self.granted.tools_list_changed,
+            Change::Prompts => self.granted.prompts_list_changed,
+            Change::Resources => self.granted.resources_list_changed,
+            Change::Resource(uri) => {
+                params.insert("uri".to_owned(), json!(&**uri));
+                self.granted
+                    .resource_subscriptions
+                    .iter()
+                    .any(|watched| **watched == **uri)
+            }
+            Change::Task(id) => {
+                let is_watched = self
+                    .granted
+                    .task_ids
+                    .iter()
+                    .any(|watched| **watched == **id);
+                let tasks = &self.mcp.internal.tasks;
+                let now = self.mcp.clock.now();
+                let task = tasks
+                    .find(id, &self.authorization, now)
+                    .filter(|_| is_watched)?;
+                if let Value::Object(detailed) = task.detailed() {
+                    params = detailed;
+                }
+                true
+            }
+        };
+        wanted.then_some(params)
+    }
+
+    fn notification(&self, method: &str, mut params: Map<String, Value>) -> Bytes {
+        let meta = json!({ SUBSCRIPTION_ID: self.id });
+        params.insert("_meta".to_owned(), meta);
+        let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+        sse::event(message.to_string().as_bytes())
+    }
+}

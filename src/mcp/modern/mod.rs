@@ -1,0 +1,244 @@
+//! 2026-07-28: every request stands alone. No handshake, no session; what used to be a session's is
+//! in each request's `_meta`.
+
+mod call;
+mod envelope;
+mod listen;
+mod request_state;
+
+use std::sync::LazyLock;
+
+use axum::{http::StatusCode, response::Response};
+use serde::Deserialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+pub(super) use envelope::{VERSION_HEADER, is_enveloped};
+pub(super) use request_state::StateSealer;
+
+use super::{
+    dispatch::{self, Fault, Prepared, read_params},
+    era::{Era, MODERN},
+    feature::{Capability, TASKS_EXTENSION},
+    guard,
+    jsonrpc::{self, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
+    legacy::Exchange,
+    sse,
+    transport::{accepts_events, accepts_json},
+};
+use envelope::Envelope;
+
+/// `MissingRequiredClientCapability`.
+const MISSING_CAPABILITY: i32 = -32021;
+
+/// How long lists may be kept, in milliseconds. They change with the configuration, and who listens
+/// is told.
+const LIST_TTL_MS: u32 = 60_000;
+
+/// One request, its envelope read.
+struct Modern<'a> {
+    exchange: Exchange<'a>,
+    envelope: Envelope<'a>,
+}
+
+/// `POST` of a request.
+pub(super) async fn post(
+    exchange: Exchange<'_>,
+    id: &RawValue,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Response {
+    tracing::debug!(mcp.method = ?method.chars().take(100).collect::<String>(), "request");
+    let envelope = match envelope::read(exchange.headers, method, params) {
+        Ok(envelope) => envelope,
+        // Whatever is wrong with an envelope is the transport's business: 400.
+        Err(error) => {
+            let body = jsonrpc::error(Some(id), &error);
+            return jsonrpc::respond(StatusCode::BAD_REQUEST, body);
+        }
+    };
+    let modern = Modern { exchange, envelope };
+    match answer(&modern, id, method, params).await {
+        Ok(Answer::Result(result)) => reply(&modern, jsonrpc::result(id, &result)),
+        Ok(Answer::Response(response)) => response,
+        Err(fault) => refuse(&modern, id, fault),
+    }
+}
+
+/// What a request comes to.
+enum Answer {
+    /// A result, complete.
+    Result(Vec<u8>),
+    /// A response of its own.
+    Response(Response),
+}
+
+async fn answer(
+    modern: &Modern<'_>,
+    id: &RawValue,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Result<Answer, Fault> {
+    let features = &modern.exchange.mcp.features;
+    let is_offered = match method {
+        "prompts/list" | "prompts/get" => features.has_prompts(),
+        "resources/list" | "resources/templates/list" | "resources/read" => {
+            features.has_resources()
+        }
+        "completion/complete" => features.has_prompts() || features.has_resources(),
+        "tasks/get" | "tasks/update" | "tasks/cancel" => features.has_tasks(),
+        _ => true,
+    };
+    if !is_offered {
+        return Err(dispatch::method_not_found(method).into());
+    }
+    match method {
+        "server/discover" => Ok(Answer::Result(discover(modern))),
+        "subscriptions/listen" => {
+            if !accepts_events(modern.exchange.headers) {
+                let message = "the answer is a stream; accept text/event-stream";
+                return Err(RpcError::new(jsonrpc::INVALID_REQUEST, message).into());
+            }
+            Ok(Answer::Response(listen::open(modern, id, params)?))
+        }
+        "tasks/get" | "tasks/update" | "tasks/cancel" => {
+            task(modern, method, params).map(Answer::Result)
+        }
+        _ => {
+            let granted = &modern.exchange.authorization.scopes;
+            match dispatch::prepare(features, granted, Era::Modern, method, params)? {
+                Prepared::Answer(result) => Ok(Answer::Result(complete(result, cache(method)))),
+                Prepared::Work(work) => call::answer(modern, id, method, params, work).await,
+            }
+        }
+    }
+}
+
+fn discover(modern: &Modern<'_>) -> Vec<u8> {
+    let features = &modern.exchange.mcp.features;
+    let mut capabilities = dispatch::capabilities(features, Era::Modern);
+    if features.has_tasks() {
+        capabilities.insert("extensions".to_owned(), json!({ TASKS_EXTENSION: {} }));
+    }
+    let result = json!({ "supportedVersions": [MODERN], "capabilities": capabilities });
+    complete(result.to_string().into_bytes(), Some("public"))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TaskParams {
+    task_id: String,
+    #[serde(default)]
+    input_responses: Map<String, Value>,
+}
+
+fn task(modern: &Modern<'_>, method: &str, params: Option<&RawValue>) -> Result<Vec<u8>, Fault> {
+    if !modern.envelope.capabilities.contains(Capability::Tasks) {
+        return Err(Fault::Capability(Capability::Tasks));
+    }
+    let TaskParams {
+        task_id,
+        input_responses,
+    } = read_params(params)?;
+    let mcp = modern.exchange.mcp;
+    let now = mcp.clock.now();
+    let tasks = &mcp.internal.tasks;
+    let task = tasks.find(&task_id, modern.exchange.authorization, now);
+    let task = task.ok_or_else(|| RpcError::new(INVALID_PARAMS, "there is no task of that id"))?;
+    let result = match method {
+        "tasks/get" => task.detailed(),
+        "tasks/update" => {
+            task.update(input_responses, now);
+            json!({})
+        }
+        _ => {
+            task.cancel(now);
+            json!({})
+        }
+    };
+    Ok(complete(result.to_string().into_bytes(), None))
+}
+
+/// Who may keep a result of `method`: what depends on the token is the person's own.
+fn cache(method: &str) -> Option<&'static str> {
+    matches!(
+        method,
+        "tools/list"
+            | "prompts/list"
+            | "resources/list"
+            | "resources/templates/list"
+            | "resources/read"
+    )
+    .then_some("private")
+}
+
+/// What every complete result ends with.
+static SERVER_META: LazyLock<String> = LazyLock::new(|| {
+    let info = dispatch::server_info(Era::Modern);
+    format!("\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{info}}}}}")
+});
+
+/// Adds to a result what this era wants in each. `cache`: who may keep it, where the method says.
+/// The members are written behind those of the object that `result` is, which costs no second pass.
+fn complete(mut result: Vec<u8>, cache: Option<&str>) -> Vec<u8> {
+    debug_assert!(result.ends_with(b"}"));
+    result.pop();
+    if !result.ends_with(b"{") {
+        result.push(b',');
+    }
+    result.extend_from_slice(b"\"resultType\":\"complete\",");
+    if let Some(scope) = cache {
+        let hints = format!("\"ttlMs\":{LIST_TTL_MS},\"cacheScope\":\"{scope}\",");
+        result.extend_from_slice(hints.as_bytes());
+    }
+    result.extend_from_slice(SERVER_META.as_bytes());
+    result
+}
+
+/// The answer as JSON, or as a stream of one event for a client that takes nothing else.
+fn reply(modern: &Modern<'_>, answer: Vec<u8>) -> Response {
+    if accepts_json(modern.exchange.headers) {
+        jsonrpc::respond(StatusCode::OK, answer)
+    } else {
+        sse::of_one(&answer)
+    }
+}
+
+/// Errors of the protocol have a status of their own in this era.
+fn refuse(modern: &Modern<'_>, id: &RawValue, fault: Fault) -> Response {
+    let error = match fault {
+        // RFC 6750 §3.1: the status and the challenge make the client ask for more.
+        Fault::Scope(scope) => {
+            return guard::insufficient_scope(modern.exchange.mcp, &scope, Some(id));
+        }
+        fault => told(fault),
+    };
+    let status = match error.code {
+        METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        jsonrpc::INVALID_REQUEST | MISSING_CAPABILITY => StatusCode::BAD_REQUEST,
+        code if (-32099..=-32020).contains(&code) => StatusCode::BAD_REQUEST,
+        _ => StatusCode::OK,
+    };
+    jsonrpc::respond(status, jsonrpc::error(Some(id), &error))
+}
+
+/// What this era makes of a fault.
+fn told(fault: Fault) -> RpcError {
+    match fault {
+        Fault::Rpc(error) => error,
+        Fault::Capability(capability) => RpcError {
+            data: Some(json!({ "requiredCapabilities": capability.declaration() })),
+            ..RpcError::new(
+                MISSING_CAPABILITY,
+                "the client must declare a capability for this",
+            )
+        },
+        Fault::NoAnswer(why) => RpcError::new(jsonrpc::INTERNAL_ERROR, why),
+        Fault::Scope(scope) => RpcError::new(
+            jsonrpc::INVALID_REQUEST,
+            format!("the access token needs the scope {}", scope.as_str()),
+        ),
+        Fault::InputRequired => {
+            RpcError::new(jsonrpc::INTERNAL_ERROR, "an answer is required first")
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `requestState`: what a call in several rounds has to remember, carried by the client.
+//!
+//! The client is not trusted with it. It is encrypted and authenticated, and it is good for one
+//! person, one client, one request and a while.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce, aead::Aead as _};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, value::RawValue};
+
+use crate::{
+    access::Authorization,
+    clock::Timestamp,
+    secret::{Digest, random_bytes},
+};
+
+/// How long a person may take between two rounds.
+const LIFETIME: Duration = Duration::from_mins(30);
+
+const NONCE: usize = 12;
+
+/// Seals and opens states.
+pub(in crate::mcp) struct StateSealer(ChaCha20Poly1305);
+
+impl Default for StateSealer {
+    /// With a key of its own: states do not outlive the process.
+    fn default() -> Self {
+        Self(ChaCha20Poly1305::new(&Key::from(random_bytes::<32>())))
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct State {
+    user: String,
+    client: String,
+    request: String,
+    expires_at: u64,
+    answers: Map<String, Value>,
+}
+
+/// What a state is bound to, beside person and client: the method and what it was asked to do.
+pub(super) fn fingerprint(method: &str, params: Option<&RawValue>) -> String {
+    let mut params: Map<String, Value> = params
+        .and_then(|params| serde_json::from_str(params.get()).ok())
+        .unwrap_or_default();
+    // These are not what the request asks for.
+    for changing in ["_meta", "inputResponses", "requestState"] {
+        params.remove(changing);
+    }
+    // A map is written in the order of its keys, so the same parameters are the same text.
+    Digest::derive(method, &Value::Object(params).to_string()).to_base64url()
+}
+
+impl StateSealer {
+    /// Seals the answers so far.
+    pub(super) fn seal(
+        &self,
+        authorization: &Authorization,
+        request: &str,
+        answers: Map<String, Value>,
+        now: Timestamp,
+    ) -> Option<String> {
+        let state = State {
+            user: authorization.user.to_string(),
+            client: authorization.client.to_string(),
+            request: request.to_owned(),
+            expires_at: (now + LIFETIME).as_millis(),
+            answers,
+        };
+        let nonce = random_bytes::<NONCE>();
+        let state = serde_json::to_vec(&state).ok()?;
+        let sealed = self.0.encrypt(&Nonce::from(nonce), state.as_slice()).ok()?;
+        Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+    }
+
+    /// Opens a state; `None` if it is not ours, somebody else's, another request's, or too old.
+    pub(super) fn open(
+        &self,
+        sealed: &str,
+        authorization: &Authorization,
+        request: &str,
+        now: Timestamp,
+    ) -> Option<Map<String, Value>> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
+        let opened = self.0.decrypt(&Nonce::from(*nonce), sealed).ok()?;
+        let state: State = serde_json::from_slice(&opened).ok()?;
+        let is_good = state.user == authorization.user.as_str()
+            && state.client == authorization.client.as_str()
+            && state.request == request
+            && Timestamp::from_millis(state.expires_at) > now;
+        is_good.then_some(state.answers)
+    }
+}
