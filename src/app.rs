@@ -13,7 +13,7 @@ use crate::{
         McpInternal, McpState,
         feature::{BestPersonLookerUpper, Changes, Features, RegistryError},
     },
-    model::{resource::PublicUrl, scope::ScopeCatalogue},
+    model::resource::PublicUrl,
     oauth::{OAuthState, StoreVerifier, TokenLifetimes},
     secret::Passcode,
     store::{MemoryLimits, MemoryStore, Store},
@@ -57,7 +57,7 @@ impl App {
         }));
         let clock = parts.clock;
         let public_url = parts.public_url;
-        let scopes = Arc::new(ScopeCatalogue::built_in());
+        let scopes = Arc::new(config.scopes.clone());
         let header = config.proxies.header.as_deref();
         let proxies = Arc::new(TrustedProxies::new(
             config.proxies.trusted.clone(),

@@ -175,7 +175,7 @@ async fn the_version_header_must_name_a_revision_that_we_speak() {
     let mcp = session(&server).await;
     let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
 
-    for version in ["x", "1999-01-01", "2099-01-01", "2025-11-25, 2025-06-18"] {
+    for version in ["x", "1999-01-01", "2025-11-25, 2025-06-18"] {
         let request = mcp
             .http(Method::POST)
             .header("mcp-protocol-version", version);

@@ -1,5 +1,6 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
+mod scopes;
 mod settings;
 mod sources;
 
@@ -17,7 +18,10 @@ pub use settings::{Setting, all as settings};
 use sources::RawSettings;
 
 use crate::{
-    model::resource::{PublicUrl, PublicUrlError},
+    model::{
+        resource::{PublicUrl, PublicUrlError},
+        scope::ScopeCatalogue,
+    },
     secret::Passcode,
 };
 
@@ -75,6 +79,8 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// Private-use URI schemes that clients may redirect to, lower case.
     pub redirect_schemes: Vec<String>,
+    /// The table of scopes.
+    pub scopes: ScopeCatalogue,
     /// How much there may be of things.
     pub limits: Limits,
     /// What is logged: directives of `tracing_subscriber::EnvFilter`.
@@ -223,6 +229,10 @@ impl Config {
             allowed_origins: read.list("allowed_origins", origin),
             allowed_hosts: read.list("allowed_hosts", |host| Ok(host.to_ascii_lowercase())),
             redirect_schemes: read.list("redirect_schemes", private_use_scheme),
+            scopes: match &raw.scopes[..] {
+                [] => ScopeCatalogue::built_in(),
+                scopes => ScopeCatalogue::new(scopes.to_vec()),
+            },
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
             log_format: read.optional("log_format", log_format),

@@ -9,9 +9,10 @@ use toml::{
 };
 
 use super::{
-    ConfigError,
+    ConfigError, scopes,
     settings::{self, CONFIG_FILE, SETTINGS, Setting},
 };
+use crate::model::scope::ScopeDefinition;
 
 /// Where a value was found, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,11 +45,14 @@ pub(super) struct RawValue {
 
 /// What was set, whoever set it, by key. Nothing has been understood yet.
 #[derive(Debug, Default)]
-pub(super) struct RawSettings(HashMap<&'static str, RawValue>);
+pub(super) struct RawSettings {
+    values: HashMap<&'static str, RawValue>,
+    pub(super) scopes: Vec<ScopeDefinition>,
+}
 
 impl RawSettings {
     pub(super) fn get(&self, key: &str) -> Option<&RawValue> {
-        self.0.get(key)
+        self.values.get(key)
     }
 
     /// From pairs of key and value; a program's own way to configure a server.
@@ -96,7 +100,7 @@ impl RawSettings {
     /// An empty value is no value: `.env` files list what they leave alone.
     fn set(&mut self, setting: &'static Setting, text: String, source: Source) {
         if !text.trim().is_empty() {
-            self.0
+            self.values
                 .entry(setting.key)
                 .or_insert(RawValue { text, source });
         }
@@ -142,6 +146,14 @@ impl RawSettings {
                 path: path.to_owned(),
                 line: line_of(name.span().start),
             };
+            if key == "scopes" {
+                let place = |offset| Source::File {
+                    path: path.to_owned(),
+                    line: line_of(offset),
+                };
+                self.scopes = scopes::read(value, &place, errors);
+                continue;
+            }
             let table_prefix = format!("{key}.");
             if let Some(inner) = value.get_ref().as_table()
                 && SETTINGS.iter().any(|s| s.key.starts_with(&table_prefix))

@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     access::{AccessError, Authorization},
+    clock::Timestamp,
     model::scope::Scope,
     web::{Json, client_address::Connection, cors, note, note::ClientNote, origin::requested_host},
 };
@@ -114,7 +116,7 @@ fn check_host(mcp: &McpState, request: &Request) -> Result<(), Rejection<'static
         let message = "the request has no Host header".to_owned();
         return Err(Rejection::Forbidden(message));
     };
-    mcp.internal.unknown_hosts.log(host);
+    mcp.internal.unknown_hosts.log(host, mcp.clock.now());
     Err(Rejection::Forbidden(format!(
         "this server does not answer for {host}; its operator can set PUBLIC_URL=https://{host}"
     )))
@@ -208,14 +210,20 @@ fn unavailable(error: AccessError) -> Response {
     note::failed(response, error)
 }
 
-/// Hosts that were refused, so that each is logged once and not a million times.
+/// Hosts that were refused, so that each is logged once and not a million times. Now and then the
+/// list begins anew: invented hosts must not keep the real one from being logged for ever.
 #[derive(Default)]
-pub(super) struct UnknownHosts(Mutex<HashSet<String>>);
+pub(super) struct UnknownHosts(Mutex<(Timestamp, HashSet<String>)>);
 
 impl UnknownHosts {
-    fn log(&self, host: &str) {
+    fn log(&self, host: &str, now: Timestamp) {
         const MOST: usize = 16;
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        const BEGIN_ANEW_AFTER: Duration = Duration::from_mins(10);
+        let (since, seen) = &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.since(*since) >= BEGIN_ANEW_AFTER {
+            *since = now;
+            seen.clear();
+        }
         if seen.len() < MOST && seen.insert(host.to_owned()) {
             tracing::warn!(
                 event = "host_refused",

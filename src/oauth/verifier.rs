@@ -63,10 +63,17 @@ impl VerifyAccessToken for StoreVerifier {
         }
         Ok(Arc::clone(&stored.authorization))
     }
+
     fn revoked(&self, authorization: &Authorization) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let mut revocations = self.store.revocations();
         let ours = authorization.grant;
+        let store = Arc::clone(&self.store);
         Box::pin(async move {
+            // It may have been revoked between the token's check and this call. A store that
+            // cannot tell is no reason to end anything.
+            if let Ok(false) = store.is_grant_live(ours).await {
+                return;
+            }
             loop {
                 match revocations.recv().await {
                     Ok(grant) if grant != ours => {}

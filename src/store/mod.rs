@@ -138,6 +138,9 @@ pub trait Grants: Send + Sync {
     /// its person and client. `false` if there is none of that name.
     async fn revoke_grant(&self, grant: GrantId) -> Result<bool>;
 
+    /// Whether a grant has not been revoked.
+    async fn is_grant_live(&self, grant: GrantId) -> Result<bool>;
+
     /// Tells of grants that are revoked from now on, on whatever replica.
     fn revocations(&self) -> broadcast::Receiver<GrantId>;
 }

@@ -75,7 +75,7 @@ pub(super) async fn post<'a>(
     if let Message::Request { id, method, params } = &message
         && method == "initialize"
     {
-        check_version_header(exchange.headers, Some(id))?;
+        // Its header names no negotiated version yet; the parameters do.
         return handshake::initialize(exchange, id, *params).await;
     }
     let session = required_session(exchange, message.id()).await?;

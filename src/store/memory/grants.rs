@@ -263,6 +263,10 @@ impl Grants for MemoryStore {
         Ok(revoked)
     }
 
+    async fn is_grant_live(&self, grant: GrantId) -> Result<bool> {
+        Ok(self.read().grants.grants.contains_key(&grant))
+    }
+
     fn revocations(&self) -> broadcast::Receiver<GrantId> {
         self.revocations.subscribe()
     }
