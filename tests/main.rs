@@ -14,6 +14,7 @@ mod cors;
 mod curl_flows;
 mod discovery;
 mod gotchas;
+mod layering;
 mod login;
 mod loopback_redirects;
 mod mcp_messages;
