@@ -25,5 +25,6 @@ mod real_clients;
 mod refresh_rotation;
 mod registration;
 mod registration_limits;
+mod store_contract;
 mod support;
 mod token_exchange;
