@@ -13,6 +13,7 @@ mod consent;
 mod cors;
 mod curl_flows;
 mod discovery;
+mod documentation;
 mod gotchas;
 mod layering;
 mod login;
