@@ -1,0 +1,95 @@
+//! What every engine of the store promises. Each behaviour is told once and run on each engine.
+
+mod authorizations;
+mod clients;
+mod codes;
+mod given;
+mod grants;
+mod refresh;
+mod revocation;
+mod sessions;
+mod sweep;
+
+use std::sync::Arc;
+
+use remote_mcp_auth::store::{MemoryLimits, MemoryStore, Store};
+
+/// The caps that an engine is opened with: low enough to be reached.
+const CLIENTS: usize = 3;
+const PENDING: usize = 3;
+const MCP_SESSIONS: usize = 6;
+const MCP_SESSIONS_PER_OWNER: usize = 3;
+
+/// Puts an engine through the suite. `$open` yields an empty store with the caps above.
+macro_rules! contract {
+    ($engine:ident: $open:path) => {
+        mod $engine {
+            contract! { @each $open;
+                clients:
+                    a_client_is_found_as_it_was_kept
+                    those_that_nobody_allowed_give_way_oldest_first
+                    a_client_that_was_let_in_once_never_gives_way;
+                authorizations:
+                    a_request_is_found_by_the_browser_that_brought_it_and_by_no_other
+                    a_request_without_a_browser_is_bound_once
+                    a_request_is_taken_by_exactly_one_of_many
+                    a_request_expires_at_the_exact_moment
+                    the_oldest_request_gives_way_at_the_cap
+                    consent_is_remembered_exactly;
+                codes:
+                    a_code_is_found_until_the_exact_moment_of_its_expiry
+                    a_code_is_redeemed_by_exactly_one_of_many
+                    a_code_that_is_unknown_or_expired_begins_nothing
+                    a_redeemed_code_is_recognised_after_its_expiry
+                    a_grant_may_begin_without_a_refresh_token;
+                grants:
+                    an_access_token_opens_until_the_exact_moment_of_its_expiry
+                    a_refresh_token_is_found_until_the_exact_moment_of_its_expiry
+                    the_last_use_of_a_grant_moves_forward_only
+                    grants_are_listed_oldest_first_while_a_token_of_theirs_lives;
+                refresh:
+                    a_refresh_token_is_replaced_by_its_successor
+                    a_refresh_token_is_rotated_by_exactly_one_of_many
+                    the_answer_is_repeated_to_the_end_of_the_grace_window
+                    reuse_after_the_grace_window_revokes_everything
+                    a_refresh_token_that_is_unknown_or_expired_yields_nothing
+                    the_answer_is_replaced_by_exactly_one_of_many
+                    only_the_answer_that_was_read_is_replaced;
+                revocation:
+                    revoking_ends_everything_under_the_grant
+                    revoking_leaves_other_grants_alone
+                    a_grant_is_revoked_by_exactly_one_of_many
+                    a_revocation_is_announced_to_those_who_listen;
+                sessions:
+                    a_browser_session_lasts_until_the_exact_moment_of_its_expiry
+                    an_mcp_session_is_found_by_its_owner_and_by_nobody_else
+                    an_mcp_session_lasts_as_long_as_it_is_used
+                    the_longest_idle_session_of_an_owner_gives_way
+                    the_longest_idle_session_of_all_gives_way
+                    an_mcp_session_is_ended_by_exactly_one_of_many;
+                sweep:
+                    a_sweep_removes_what_has_expired
+                    a_sweep_removes_nothing_else
+                    a_sweep_makes_room
+                    an_engine_is_ready;
+            }
+        }
+    };
+    (@each $open:path; $($room:ident: $($behaviour:ident)+;)+) => {$($(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+        async fn $behaviour() {
+            crate::store_contract::$room::$behaviour($open().await).await;
+        }
+    )+)+};
+}
+
+contract!(memory: crate::store_contract::open_memory);
+
+async fn open_memory() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new(MemoryLimits {
+        clients: CLIENTS,
+        pending_authorizations: PENDING,
+        mcp_sessions: MCP_SESSIONS,
+        mcp_sessions_per_grant: MCP_SESSIONS_PER_OWNER,
+    }))
+}

@@ -1,0 +1,97 @@
+//! Grants and what lives under them.
+
+use std::sync::Arc;
+
+use remote_mcp_auth::store::{RefreshOutcome, Store};
+
+use super::given::{
+    ACCESS_TTL, HOUR, INSTANT, MINUTE, NOW, REFRESH_TTL, before, digest, let_in, opens, refreshes,
+    successor,
+};
+
+pub(super) async fn an_access_token_opens_until_the_exact_moment_of_its_expiry(
+    store: Arc<dyn Store>,
+) {
+    let grant = let_in(&*store, "app", "app", NOW).await;
+    let token = digest("app access");
+    let found = store.access_token(&token, NOW).await.unwrap().unwrap();
+    let authorization = &found.authorization;
+    assert_eq!(authorization.grant, grant.id);
+    assert_eq!(authorization.user, grant.user);
+    assert_eq!(authorization.client, grant.client);
+    assert_eq!(authorization.scopes, grant.scopes);
+    assert_eq!(authorization.resource, grant.resource);
+    assert_eq!(authorization.expires_at, NOW + ACCESS_TTL);
+
+    let end = NOW + ACCESS_TTL;
+    assert!(opens(&*store, "app access", before(end)).await);
+    assert!(!opens(&*store, "app access", end).await);
+    // No token of one kind does the work of another.
+    for other in ["app refresh", "app code", "other access"] {
+        assert!(!opens(&*store, other, NOW).await, "{other}");
+    }
+}
+
+pub(super) async fn a_refresh_token_is_found_until_the_exact_moment_of_its_expiry(
+    store: Arc<dyn Store>,
+) {
+    let grant = let_in(&*store, "app", "app", NOW).await;
+    let token = digest("app refresh");
+    let found = store.refresh_token(&token, NOW).await.unwrap().unwrap();
+    assert_eq!(format!("{:?}", found.grant), format!("{grant:?}"));
+    assert_eq!(found.expires_at, NOW + REFRESH_TTL);
+    assert!(found.predecessor.is_none() && found.rotation.is_none());
+
+    let end = NOW + REFRESH_TTL;
+    assert!(refreshes(&*store, "app refresh", before(end)).await);
+    assert!(!refreshes(&*store, "app refresh", end).await);
+    for other in ["app access", "app code", "other refresh"] {
+        assert!(!refreshes(&*store, other, NOW).await, "{other}");
+    }
+}
+
+pub(super) async fn the_last_use_of_a_grant_moves_forward_only(store: Arc<dyn Store>) {
+    let grant = let_in(&*store, "app", "app", NOW).await;
+    let listed = |now| {
+        let store = Arc::clone(&store);
+        async move { store.grants(now).await.unwrap()[0].last_used_at }
+    };
+    assert_eq!(listed(NOW).await, NOW);
+    store.touch_grant(grant.id, NOW + 5 * MINUTE).await.unwrap();
+    assert_eq!(listed(NOW).await, NOW + 5 * MINUTE);
+    // Replicas do not always agree on the time.
+    store.touch_grant(grant.id, NOW + MINUTE).await.unwrap();
+    assert_eq!(listed(NOW).await, NOW + 5 * MINUTE);
+
+    let later = NOW + 10 * MINUTE;
+    let successor = successor(&grant, "next", later);
+    let used = digest("app refresh");
+    let rotated = store.rotate_refresh_token(&used, successor, later).await;
+    assert_eq!(rotated.unwrap(), RefreshOutcome::Rotated);
+    assert_eq!(listed(later).await, later);
+    let created = store.grants(later).await.unwrap()[0].created_at;
+    assert_eq!(created, NOW);
+}
+
+pub(super) async fn grants_are_listed_oldest_first_while_a_token_of_theirs_lives(
+    store: Arc<dyn Store>,
+) {
+    assert!(store.grants(NOW).await.unwrap().is_empty());
+    let second = let_in(&*store, "second", "second", NOW + MINUTE).await;
+    let first = let_in(&*store, "first", "first", NOW).await;
+    let third = let_in(&*store, "third", "third", NOW + HOUR).await;
+    let listed = store.grants(NOW + HOUR).await.unwrap();
+    let all = [first, second, third];
+    assert_eq!(format!("{listed:?}"), format!("{all:?}"));
+
+    // The refresh tokens outlive the access tokens, and then they end one after the other.
+    let count = |now| {
+        let store = Arc::clone(&store);
+        async move { store.grants(now).await.unwrap().len() }
+    };
+    let end = NOW + REFRESH_TTL;
+    assert_eq!(count(before(end)).await, 3);
+    assert_eq!(count(end).await, 2);
+    assert_eq!(count(end + MINUTE).await, 1);
+    assert_eq!(count(end + HOUR + INSTANT).await, 0);
+}
