@@ -6,35 +6,38 @@ use async_trait::async_trait;
 use remote_mcp_auth::{
     CancellationToken, Server,
     config::Config,
-    mcp::tools::{Tool, ToolAnnotations, ToolCall, ToolDefinition, ToolResult},
+    mcp::feature::{CallError, Context, Tool, ToolDefinition, ToolResult},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 struct Greeter;
 
 #[async_trait]
 impl Tool for Greeter {
     fn definition(&self) -> ToolDefinition {
-        ToolDefinition {
-            name: "greet",
-            title: Some("Greeter"),
-            description: "Greets somebody by name, on behalf of the person who is signed in.",
-            input_schema: json!({
+        ToolDefinition::new(
+            "greet",
+            "Greets somebody by name, on behalf of the person who is signed in.",
+            json!({
                 "type": "object",
                 "properties": { "name": { "type": "string" } },
                 "required": ["name"]
             }),
-            output_schema: None,
-            annotations: ToolAnnotations::default(),
-        }
+        )
     }
 
-    async fn call(&self, call: ToolCall) -> ToolResult {
+    async fn call(
+        &self,
+        arguments: Map<String, Value>,
+        context: &Context,
+    ) -> Result<ToolResult, CallError> {
         // The arguments have been checked against the schema.
-        let name = call.arguments.get("name").and_then(Value::as_str);
+        let name = arguments.get("name").and_then(Value::as_str);
         let name = name.unwrap_or_default();
-        let user = &call.authorization.user;
-        ToolResult::text(format!("Hello {name}, {user} says hello!"))
+        let user = context.user();
+        Ok(ToolResult::text(format!(
+            "Hello {name}, {user} says hello!"
+        )))
     }
 }
 

@@ -29,6 +29,7 @@ fn owner(client: &str) -> SessionOwner {
 async fn begin(store: &dyn Store, owner: &SessionOwner, id: &str, now: Timestamp) {
     let session = McpSession {
         protocol_version: "2025-06-18",
+        client_capabilities: 0,
         expires_at: now + IDLE,
     };
     let kept = store.insert_mcp_session(owner, digest(id), session);

@@ -50,6 +50,7 @@ async fn keep_until(store: &dyn Store, name: &str, end: Timestamp) {
     kept.await.unwrap();
     let session = McpSession {
         protocol_version: "2025-06-18",
+        client_capabilities: 0,
         expires_at: end,
     };
     let (owner, id) = (owner(), digest(name));
