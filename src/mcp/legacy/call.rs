@@ -57,7 +57,11 @@ pub(super) fn context(
     let log_level = runtimes.existing(&session.id);
     let log_level = log_level.and_then(|runtime| runtime.log_level());
     let asker = match &outlet {
-        Some(_) => Asker::Session(runtimes.of(session.id), Era::Legacy(session.version)),
+        Some(_) => Asker::Session {
+            mcp: Arc::clone(exchange.mcp),
+            session: session.id,
+            era: Era::Legacy(session.version),
+        },
         None => Asker::Nobody,
     };
     Context {

@@ -31,7 +31,7 @@ pub(in crate::mcp) struct Runtimes(Mutex<HashMap<Digest, Arc<SessionRuntime>>>);
 
 impl Runtimes {
     /// What the session has going on; nothing yet, if it is the first that is asked for.
-    pub(super) fn of(&self, session: Digest) -> Arc<SessionRuntime> {
+    pub(in crate::mcp) fn of(&self, session: Digest) -> Arc<SessionRuntime> {
         let mut runtimes = self.lock();
         if runtimes.len() == runtimes.capacity() {
             // About to grow: see whether those that have nothing to remember make room.
