@@ -39,6 +39,9 @@ pub(super) struct GuardedStream {
     pub(super) events: Events,
     /// Ends the stream from elsewhere.
     pub(super) ended: CancellationToken,
+    /// Whether it ends with a call. The server lets running calls finish when it shuts down, and
+    /// ends other streams at once.
+    pub(super) is_call: bool,
     /// What is said before the server ends the stream of its own accord.
     pub(super) farewell: Option<Bytes>,
 }
@@ -75,7 +78,7 @@ impl Watch {
         let rest = expires_at.since(now).min(KEEP_ALIVE);
         tokio::select! {
             biased;
-            () = self.stream.mcp.shutdown.cancelled() => {}
+            () = self.stream.mcp.shutdown.cancelled(), if !self.stream.is_call => {}
             () = self.stream.ended.cancelled() => {}
             () = &mut self.revoked => {}
             event = self.stream.events.next() => return event,

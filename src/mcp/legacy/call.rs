@@ -111,7 +111,7 @@ pub(super) async fn answer(
         }
         log.push(&answer);
         log.finish();
-        return stream(exchange, &runtime, &log, None);
+        return stream(exchange, &runtime, &log, None, true);
     }
 
     let runtime = exchange.mcp.internal.runtimes.of(session.id);
@@ -142,7 +142,7 @@ pub(super) async fn answer(
     };
     let log = runtime.open_stream(session.version);
     put(&log, first);
-    let response = stream(exchange, &runtime, &log, None);
+    let response = stream(exchange, &runtime, &log, None, true);
     let id = id.to_owned();
     tokio::spawn(async move {
         while let Some(message) = sent.recv().await {

@@ -57,7 +57,7 @@ pub(super) async fn get(exchange: Exchange<'_>) -> Result<Response, Rejection<'s
     if last.is_none() {
         forward_changes(exchange.mcp, &runtime, &log);
     }
-    Ok(stream(exchange, &runtime, &log, last))
+    Ok(stream(exchange, &runtime, &log, last, false))
 }
 
 /// `DELETE`: ends the session.
@@ -267,12 +267,14 @@ fn stream(
     runtime: &SessionRuntime,
     log: &Arc<EventLog>,
     last: Option<u64>,
+    is_call: bool,
 ) -> Response {
     GuardedStream {
         mcp: Arc::clone(exchange.mcp),
         authorization: Arc::clone(exchange.authorization),
         events: log.read(last),
         ended: runtime.ended.clone(),
+        is_call,
         farewell: None,
     }
     .into_response()

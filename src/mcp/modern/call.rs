@@ -284,6 +284,7 @@ async fn first_word(
             authorization: Arc::clone(modern.exchange.authorization),
             events: Box::pin(events),
             ended: CancellationToken::new(),
+            is_call: true,
             farewell: None,
         }
         .into_response(),
