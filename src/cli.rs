@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Server,
+    Server, ServerBuilder,
     admin::{self, GrantEntry},
     config::{self, AdminListener, Config, ConfigErrors, Setting},
     telemetry,
@@ -77,6 +77,20 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
 
 /// Does what was typed.
 pub fn run() -> ExitCode {
+    run_with(|builder| builder)
+}
+
+/// The same for a program with features of its own: `offer` adds them to the server.
+///
+/// ```no_run
+/// # use remote_mcp_auth::mcp::feature::BestPersonLookerUpper as MyTool;
+/// use std::{process::ExitCode, sync::Arc};
+///
+/// fn main() -> ExitCode {
+///     remote_mcp_auth::cli::run_with(|builder| builder.tool(Arc::new(MyTool)))
+/// }
+/// ```
+pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode {
     let matches = command().get_matches();
     let config = match load(&matches) {
         Ok(config) => config,
@@ -104,7 +118,7 @@ pub fn run() -> ExitCode {
                 Ok(logging) => logging,
                 Err(error) => return fail(1, error.as_ref()),
             };
-            let served = block_on(serve_until_signalled(config, tunnel));
+            let served = block_on(serve_until_signalled(config, tunnel, offer));
             drop(logging);
             match served {
                 Ok(()) => ExitCode::SUCCESS,
@@ -149,6 +163,7 @@ fn block_on<T>(
 async fn serve_until_signalled(
     config: Config,
     tunnel: bool,
+    offer: impl FnOnce(ServerBuilder) -> ServerBuilder,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     // From here on a signal ends the program in order, even while it starts.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -160,9 +175,10 @@ async fn serve_until_signalled(
         }
     };
     tokio::pin!(signalled);
+    let builder = offer(Server::builder(config).tunnel(tunnel));
     let server = tokio::select! {
         () = &mut signalled => return Ok(()),
-        bound = Server::builder(config).tunnel(tunnel).bind() => bound?,
+        bound = builder.bind() => bound?,
     };
     announce(&server)?;
     let shutdown = CancellationToken::new();

@@ -23,6 +23,8 @@ const RETRY_MS: u32 = 500;
 pub(super) struct EventLog {
     /// Its number within the session; part of every event's id.
     number: u64,
+    /// Whether clients know that they may be cut off and come back.
+    primed: bool,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -35,6 +37,8 @@ struct State {
     finished: bool,
     /// Which reader is the present one: a newer one takes over from an older.
     reader: u64,
+    /// Where the present reader ends, although there may be more.
+    cut: Option<u64>,
 }
 
 /// Where an event stands: the stream's number and the event's.
@@ -60,6 +64,7 @@ impl EventLog {
     pub(super) fn new(number: u64, primed: bool) -> Self {
         let log = Self {
             number,
+            primed,
             state: Mutex::default(),
             changed: watch::Sender::new(()),
         };
@@ -101,9 +106,16 @@ impl EventLog {
         self.changed.send_replace(());
     }
 
-    /// Ends the present reader, but not the stream.
+    /// Ends the present reader, or the first one, when it has read what there is; not the stream.
+    /// Clients that were not told how to come back keep reading.
     pub(super) fn detach(&self) {
-        self.lock().reader += 1;
+        if !self.primed {
+            return;
+        }
+        {
+            let mut state = self.lock();
+            state.cut = Some(state.next);
+        }
         self.changed.send_replace(());
     }
 
@@ -126,6 +138,10 @@ impl EventLog {
     pub(super) fn read(self: &Arc<Self>, last: Option<u64>) -> Events {
         let reader = {
             let mut state = self.lock();
+            // Whoever comes back is not cut off once more.
+            if state.reader > 0 {
+                state.cut = None;
+            }
             state.reader += 1;
             state.reader
         };
@@ -162,12 +178,14 @@ impl Cursor {
                 if state.reader != self.reader {
                     return None;
                 }
-                let mut unread = state.events.iter().filter(|(n, _)| *n >= self.next);
+                let end = state.cut.unwrap_or(u64::MAX);
+                let wanted = self.next..end;
+                let mut unread = state.events.iter().filter(|(n, _)| wanted.contains(n));
                 if let Some((number, event)) = unread.next() {
                     self.next = number + 1;
                     return Some(event.clone());
                 }
-                if state.finished {
+                if state.finished || state.cut.is_some() {
                     return None;
                 }
             }

@@ -54,10 +54,12 @@ pub(super) async fn get(exchange: Exchange<'_>) -> Result<Response, Rejection<'s
     let last = exchange.headers.get(LAST_EVENT_ID);
     let last = last.and_then(|value| EventId::parse(value.to_str().ok()?));
     let (log, last) = runtime.listen(session.version, last);
+    // Changes are forwarded while somebody reads, so reading comes first.
+    let response = stream(exchange, &runtime, &log, last, false);
     if last.is_none() {
         forward_changes(exchange.mcp, &runtime, &log);
     }
-    Ok(stream(exchange, &runtime, &log, last, false))
+    Ok(response)
 }
 
 /// `DELETE`: ends the session.
