@@ -1,6 +1,6 @@
 //! The authorization endpoint (OAuth 2.1 §4.1.1).
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
@@ -8,7 +8,7 @@ use axum::{
     response::Response,
 };
 
-use super::{OAuthState, consent, problem};
+use super::{OAuthState, consent, form, problem};
 use crate::{
     identity::{cookies, sign_in},
     model::{
@@ -211,9 +211,7 @@ fn decide(
     reply_to: &ReplyTo,
     params: &Params,
 ) -> Result<PendingAuthorization, ErrorReply> {
-    if let Some(name) = params.repeated("resource") {
-        return Err(invalid_request(format!("{name} was sent more than once")));
-    }
+    form::each_once(params)?;
     if reply_to.state.as_ref().is_some_and(|s| s.len() > MAX_STATE) {
         return Err(invalid_request(format!(
             "state may have {MAX_STATE} bytes at most"
@@ -233,11 +231,10 @@ fn decide(
         return Err(invalid_request("response_mode must be query"));
     }
     let code_challenge = code_challenge(params)?;
-    if let Some(other) = params
-        .all("resource")
-        .find(|resource| !oauth.public_url.is_resource(resource))
-    {
-        tracing::debug!(resource = %other, "an authorization request for another resource");
+    let is_other = |resource: Cow<'_, str>| !oauth.public_url.is_resource(&resource);
+    if params.all("resource").any(is_other) {
+        // Not the resource itself: nothing of a query belongs in the log.
+        tracing::debug!(client.id = %client.id, "an authorization request for another resource");
         return Err(ErrorReply {
             error: "invalid_target",
             description: format!("resource must be {}", oauth.public_url.resource()),

@@ -84,7 +84,7 @@ fn mint_access_token(
     (token, kept)
 }
 
-fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, OAuthError> {
+fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, OAuthError> {
     params
         .text(name)?
         .ok_or_else(|| OAuthError::InvalidRequest(format!("{name} is missing")))
