@@ -119,7 +119,7 @@ fn load(matches: &ArgMatches) -> Result<Config, ConfigErrors> {
         .filter(|setting| setting.flag.is_some())
         .filter_map(|setting| Some((setting.key, typed(matches, setting.key)?)))
         .collect();
-    Config::load(&flags, &|name| env::var(name).ok(), Path::new("."))
+    Config::load(&flags, &|name| env::var_os(name), Path::new("."))
 }
 
 /// A flag may stand before or behind the command.

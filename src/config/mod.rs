@@ -1,10 +1,12 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
+mod dot_env;
 mod settings;
 mod sources;
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fmt,
     net::{IpAddr, SocketAddr},
     path::Path,
@@ -160,7 +162,7 @@ impl Config {
     /// Reads the configuration of a program: `flags` holds what was typed, by key.
     pub fn load(
         flags: &HashMap<&'static str, String>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
         directory: &Path,
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();

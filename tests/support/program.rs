@@ -1,10 +1,11 @@
 //! The real binary, as an operator runs it: in a directory of its own, with an environment of its own.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -81,6 +82,11 @@ impl Launch {
         self
     }
 
+    pub(crate) fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.command.env(name, OsStr::from_bytes(value));
+        self
+    }
+
     pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.command.env_remove(name);
         self
@@ -117,6 +123,14 @@ impl Launch {
             stderr,
             _directory: self.directory,
         }
+    }
+
+    /// Runs it to its end while nobody reads what it prints.
+    pub(crate) fn run_unread(mut self) -> Option<i32> {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = self.command.stdout(writer).status();
+        status.expect("the program starts").code()
     }
 
     /// Runs it to its end, which must come by itself.
