@@ -204,7 +204,8 @@ impl Config {
         }
         let listen = read.value("listen", address, UNSPECIFIED);
         let admin = read.admin_listener();
-        if let AdminListener::Chosen(admin) | AdminListener::Default(admin) = admin
+        // Where nobody chose it, the server runs without: the public listener has the address then.
+        if let AdminListener::Chosen(admin) = admin
             && admin == listen
             && admin.port() != 0
         {
@@ -526,6 +527,18 @@ mod tests {
             ),
             ("rate_limits", "maybe", "--rate-limits (RATE_LIMITS)"),
             ("limits.clients", "0", "limits.clients"),
+            ("limits.clients", "1000000001", "limits.clients"),
+            (
+                "limits.sign_in_failure_decay",
+                "500000000y",
+                "limits.sign_in_failure_decay",
+            ),
+            ("sign_in_ttl", "11y", "--sign-in-ttl (SIGN_IN_TTL)"),
+            (
+                "admin_listen",
+                "127.0.0.1:4000",
+                "--admin-listen (ADMIN_ADDR)",
+            ),
             (
                 "database_url",
                 "sqlite://x",
@@ -545,6 +558,12 @@ mod tests {
                 .unwrap_err()
                 .to_string();
         assert!(!shown.contains("swordfish"), "{shown}");
+    }
+
+    #[test]
+    fn the_default_admin_address_is_nobodys_mistake() {
+        let taken = Config::from_settings([("listen", "127.0.0.1:4001")]);
+        assert!(taken.is_ok(), "{taken:?}");
     }
 
     #[test]

@@ -100,3 +100,18 @@ fn grants_need_the_private_listener() {
     assert_ne!(ended.code, Some(0), "{ended:#?}");
     assert!(ended.stderr.contains("ADMIN_ADDR"), "{ended:#?}");
 }
+
+#[test]
+fn grants_do_not_wait_for_ever_for_somebody_who_says_nothing() {
+    // Connections are accepted by the system; nobody ever reads them.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = mute.local_addr().unwrap().to_string();
+    let ended = Launch::bare()
+        .env("ADMIN_ADDR", &addr)
+        .args(&["grants"])
+        .run();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    for word in [addr.as_str(), "ADMIN_ADDR", "10s"] {
+        assert!(ended.stderr.contains(word), "no {word} in {ended:#?}");
+    }
+}
