@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderName;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -54,10 +53,9 @@ impl App {
         let clock = parts.clock;
         let public_url = parts.public_url;
         let scopes = Arc::new(ScopeCatalogue::built_in());
-        let header = config.proxies.header.as_deref();
         let proxies = Arc::new(TrustedProxies::new(
             config.proxies.trusted.clone(),
-            header.and_then(|name| HeaderName::try_from(name).ok()),
+            config.proxies.header.clone(),
         ));
         let sign_in_throttle = limits.rate_limits.then(|| {
             Arc::new(SignInThrottle::new(SignInLimits {

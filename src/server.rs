@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::http::HeaderName;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -93,7 +94,7 @@ impl ServerBuilder {
         let tunnel = if self.tunnel {
             let tunnel = Tunnel::start(public_addr).await?;
             config.public_url = Some(tunnel.url().clone());
-            let header = TUNNEL_CLIENT_HEADER.to_owned();
+            let header = HeaderName::from_static(TUNNEL_CLIENT_HEADER);
             config.proxies.header.get_or_insert(header);
             Some(tunnel)
         } else {

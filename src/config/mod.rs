@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderName;
 use ipnet::IpNet;
 
 pub use settings::{Setting, all as settings};
@@ -119,7 +120,7 @@ pub struct Proxies {
     /// The addresses that are believed.
     pub trusted: Vec<IpNet>,
     /// The header that they say it in, instead of `X-Forwarded-For`.
-    pub header: Option<String>,
+    pub header: Option<HeaderName>,
 }
 
 /// How much there may be of things.
@@ -408,10 +409,8 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         .collect()
 }
 
-fn header_name(text: &str) -> Result<String, String> {
-    axum::http::HeaderName::try_from(text)
-        .map(|name| name.as_str().to_owned())
-        .map_err(|_| "is not the name of a header".to_owned())
+fn header_name(text: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(text).map_err(|_| "is not the name of a header".to_owned())
 }
 
 fn origin(text: &str) -> Result<String, String> {
