@@ -135,3 +135,31 @@ fn registry(tools: Vec<Arc<dyn Tool>>) -> Result<ToolRegistry, RegistryError> {
     }
     Ok(registry)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn the_extremes_that_are_accepted_can_be_reckoned_with() {
+        let config = Config::from_settings([
+            ("limits.sign_in_failures_per_address", "1000000000"),
+            ("limits.sign_in_failures", "1"),
+            ("limits.sign_in_failure_decay", "10y"),
+            ("limits.registrations_per_second", "1000000000"),
+        ]);
+        let parts = Parts {
+            clock: Arc::new(SystemClock),
+            public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
+            passcode: Arc::new(Passcode::generate()),
+            tools: Vec::new(),
+            shutdown: CancellationToken::new(),
+        };
+        let app = App::new(&config.unwrap(), parts).unwrap();
+        let throttle = app.oauth.identity.throttle.unwrap();
+        let (address, now) = ([192, 0, 2, 1].into(), app.clock.now());
+        assert!(throttle.attempt(address, now).is_ok());
+        assert!(throttle.attempt(address, now).is_err());
+    }
+}

@@ -84,7 +84,8 @@ pub fn run() -> ExitCode {
     };
     match matches.subcommand() {
         Some(("check", _)) => {
-            println!("the configuration is valid");
+            // The exit code says it too: a reader who has gone changes nothing.
+            let _ = writeln!(io::stdout(), "the configuration is valid");
             ExitCode::SUCCESS
         }
         Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
@@ -197,8 +198,7 @@ async fn show_or_revoke(
     };
     let id = revoke.get_one::<String>("id").cloned().unwrap_or_default();
     if admin::client::revoke(admin, &id).await? {
-        println!("revoked {id}");
-        return Ok(());
+        return Ok(writeln!(io::stdout(), "revoked {id}")?);
     }
     Err(format!("there is no grant {id}").into())
 }

@@ -244,6 +244,14 @@ const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::U
 /// The longest that a code may live (RFC 6749 §4.1.2 recommends it as a maximum).
 const LONGEST_CODE_TTL: Duration = Duration::from_mins(10);
 
+/// The longest that anything may last. It keeps sums and products of durations far from where they
+/// overflow.
+const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
+
+/// The most that there may be of anything, for the same reason: a second divided by it is not
+/// nothing yet.
+const MOST: u64 = 1_000_000_000;
+
 /// Understands raw settings, and notes what it cannot understand.
 struct Reader<'a> {
     raw: &'a RawSettings,
@@ -374,8 +382,12 @@ fn switch(text: &str) -> Result<bool, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| "is not a duration such as 90s, 15m, 1h or 30d".to_owned())
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| "is not a duration such as 90s, 15m, 1h or 30d".to_owned())?;
+    if duration > LONGEST {
+        return Err("must be at most 10y".to_owned());
+    }
+    Ok(duration)
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -389,9 +401,9 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     text.parse::<u64>()
         .ok()
-        .filter(|number| *number > 0)
+        .filter(|number| (1..=MOST).contains(number))
         .and_then(|number| T::try_from(number).ok())
-        .ok_or_else(|| "must be a whole number above 0".to_owned())
+        .ok_or_else(|| format!("must be a whole number from 1 to {MOST}"))
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
@@ -551,18 +563,18 @@ mod tests {
     }
 
     #[test]
+    fn the_default_admin_address_is_nobodys_mistake() {
+        let taken = Config::from_settings([("listen", "127.0.0.1:4001")]);
+        assert!(taken.is_ok(), "{taken:?}");
+    }
+
+    #[test]
     fn a_refused_secret_is_not_repeated() {
         let shown =
             Config::from_settings([("sign_in_passcode", "swordfish"), ("listen", "nowhere")])
                 .unwrap_err()
                 .to_string();
         assert!(!shown.contains("swordfish"), "{shown}");
-    }
-
-    #[test]
-    fn the_default_admin_address_is_nobodys_mistake() {
-        let taken = Config::from_settings([("listen", "127.0.0.1:4001")]);
-        assert!(taken.is_ok(), "{taken:?}");
     }
 
     #[test]

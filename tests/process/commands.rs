@@ -35,6 +35,14 @@ fn check_refuses_what_serve_would_refuse() {
     assert!(ended.stderr.contains("ACCESS_TOKEN_TTL"), "{ended:#?}");
 }
 
+#[test]
+fn check_tells_by_its_exit_code_too() {
+    let check = || Launch::serving().args(&["check"]);
+    assert_eq!(check().run_unread(), Some(0));
+    let wrong = check().env("ACCESS_TOKEN_TTL", "soon");
+    assert_eq!(wrong.run_unread(), Some(2));
+}
+
 #[tokio::test]
 async fn grants_are_listed_and_revoked_from_the_command_line() {
     let admin = free_addr();
