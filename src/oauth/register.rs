@@ -148,21 +148,37 @@ fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, OAut
     }
     if text.chars().any(is_deceptive) {
         return Err(metadata_error(format!(
-            "{name} must not contain control or bidirectional-override characters"
+            "{name} must not contain control, bidirectional-override or invisible characters"
         )));
     }
     let text = text.trim();
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// Control characters, and those that make text read in another order than it is written.
+/// Control characters, those that make text read in another order than it is written, and those
+/// that are not seen at all: Unicode's `Default_Ignorable_Code_Point`, annotation marks, and the
+/// Braille pattern without dots.
 fn is_deceptive(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{2028}' | '\u{2029}')
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{2800}'
+        )
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}'
+        )
+        || matches!(c, '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(
+            c,
+            '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        )
+        || matches!(c, '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}')
+        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A list of texts; an empty one counts as absent.
 fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, OAuthError> {
     let Some(value) = member(members, name) else {
         return Ok(None);
@@ -172,7 +188,7 @@ fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>,
         texts.collect::<Option<Vec<String>>>()
     });
     match items {
-        Some(items) => Ok(Some(items)),
+        Some(items) => Ok((!items.is_empty()).then_some(items)),
         None => Err(metadata_error(format!("{name} must be a list of strings"))),
     }
 }
@@ -271,7 +287,7 @@ fn contacts(members: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
         .any(|contact| contact.chars().any(is_deceptive))
     {
         return Err(metadata_error(
-            "contacts must not contain control or bidirectional-override characters",
+            "contacts must not contain control, bidirectional-override or invisible characters",
         ));
     }
     Ok(contacts)
