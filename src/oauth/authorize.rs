@@ -4,13 +4,13 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 
 use super::{OAuthState, consent, form, problem};
 use crate::{
-    identity::{cookies, sign_in},
+    identity::{self, cookies},
     model::{
         authorization::{CodeChallenge, PendingAuthorization},
         client::{Client, ClientId},
@@ -20,6 +20,7 @@ use crate::{
     secret::{BrowserId, PendingId},
     store::StoreError,
     web::{
+        note,
         page::Problem,
         params::{self, ParamError, Params},
         see_other,
@@ -100,29 +101,35 @@ impl ReplyTo {
 pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Response {
     let params = Params::of_query(&request);
     let headers = request.headers();
-    let known = cookies::browser(headers, &oauth.public_url);
-    let browser = known.unwrap_or_else(BrowserId::mint);
-    let pending = match validate(&oauth, &params).await {
-        Ok(pending) => PendingAuthorization {
-            browser: Some(browser.digest()),
-            ..pending
-        },
+    let client = match client(&oauth, &params).await {
+        Ok(client) => client,
         Err(error) => return refuse(&oauth, error),
     };
+    let answer = authorize(&oauth, &client, &params, headers).await;
+    let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
+    note::from_client(answer, client.id.shared())
+}
+
+async fn authorize(
+    oauth: &OAuthState,
+    client: &Client,
+    params: &Params,
+    headers: &HeaderMap,
+) -> Result<Response, AuthorizeError> {
+    let known = cookies::browser(headers, &oauth.public_url);
+    let browser = known.unwrap_or_else(BrowserId::mint);
+    let pending = PendingAuthorization {
+        browser: Some(browser.digest()),
+        ..validate(oauth, client, params)?
+    };
     // Somebody who has signed in and allowed this before is not asked; nothing is kept then.
-    match consent::without_asking(&oauth, headers, &pending).await {
-        Ok(Some(response)) => return response,
-        Ok(None) => {}
-        Err(error) => return sign_in::unavailable(error),
+    if let Some(response) = consent::without_asking(oauth, headers, &pending).await? {
+        return Ok(response);
     }
-    match ask(&oauth, pending).await {
-        Ok(mut response) => {
-            let cookie = cookies::set_browser(&browser, &oauth.public_url);
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-            response
-        }
-        Err(error) => sign_in::unavailable(error),
-    }
+    let mut response = ask(oauth, pending).await?;
+    let cookie = cookies::set_browser(&browser, &oauth.public_url);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
 }
 
 /// The same by POST (RFC 6749 §3.1). A browser that posts across sites sends none of our cookies,
@@ -130,21 +137,31 @@ pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Re
 pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> Response {
     let params = match Params::of_form(request).await {
         Ok(params) => params,
-        Err(error) => return sign_in::body_problem(error),
+        Err(error) => return identity::problem::incomplete(error),
     };
-    let pending = match validate(&oauth, &params).await {
-        Ok(pending) => PendingAuthorization {
-            ask_always: true,
-            ..pending
-        },
+    let client = match client(&oauth, &params).await {
+        Ok(client) => client,
         Err(error) => return refuse(&oauth, error),
     };
-    let asked = ask(&oauth, pending).await;
-    asked.unwrap_or_else(sign_in::unavailable)
+    let answer = match validate(&oauth, &client, &params) {
+        Ok(pending) => {
+            let pending = PendingAuthorization {
+                ask_always: true,
+                ..pending
+            };
+            ask(&oauth, pending).await
+        }
+        Err(error) => Err(error),
+    };
+    let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
+    note::from_client(answer, client.id.shared())
 }
 
 /// Keeps the request and sends the browser to the question.
-async fn ask(oauth: &OAuthState, pending: PendingAuthorization) -> Result<Response, StoreError> {
+async fn ask(
+    oauth: &OAuthState,
+    pending: PendingAuthorization,
+) -> Result<Response, AuthorizeError> {
     let id = PendingId::mint();
     oauth.store.insert_pending(id.digest(), pending).await?;
     Ok(see_other(&consent::url(&id)))
@@ -154,25 +171,26 @@ fn refuse(oauth: &OAuthState, error: AuthorizeError) -> Response {
     match error {
         AuthorizeError::ShowToUser(problem) => problem.with_status(StatusCode::BAD_REQUEST),
         AuthorizeError::RedirectToClient(reply_to, reply) => reply_to.with_error(oauth, &reply),
-        AuthorizeError::Unavailable(error) => sign_in::unavailable(error),
+        AuthorizeError::Unavailable(error) => identity::problem::unavailable(error),
     }
 }
 
-/// Checks a request: first who asks and where the answer goes, then the rest.
-async fn validate(
+/// Checks a request of a known client: first where the answer goes, then the rest.
+fn validate(
     oauth: &OAuthState,
+    client: &Client,
     params: &Params,
 ) -> Result<PendingAuthorization, AuthorizeError> {
-    let client = client(oauth, params).await?;
     let reply_to = ReplyTo {
-        redirect_uri: redirect_uri(&client, params)?,
+        redirect_uri: redirect_uri(client, params)?,
         // A state that was sent twice belongs to no request; the refusal below carries none.
         state: params.bytes("state").ok().flatten().map(Into::into),
     };
-    let decided = decide(oauth, &client, &reply_to, params);
+    let decided = decide(oauth, client, &reply_to, params);
     decided.map_err(|reply| AuthorizeError::RedirectToClient(reply_to, reply))
 }
 
+/// Who asks.
 async fn client(oauth: &OAuthState, params: &Params) -> Result<Arc<Client>, AuthorizeError> {
     let id = params
         .text("client_id")

@@ -115,9 +115,7 @@ impl IntoResponse for OAuthError {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
                 return note::failed(response, error);
             }
-            Self::Internal(error) => {
-                tracing::error!(error = %error, "an OAuth answer could not be made");
-            }
+            Self::Internal(error) => return note::failed(response, error),
             _ => {}
         }
         response

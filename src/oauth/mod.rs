@@ -13,7 +13,7 @@ mod verifier;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware, routing};
+use axum::{Router, http::HeaderMap, middleware, routing};
 
 pub use verifier::StoreVerifier;
 
@@ -22,7 +22,11 @@ use crate::{
     identity::{self, IdentityState},
     model::{resource::PublicUrl, scope::ScopeCatalogue},
     store::Store,
-    web::{client_address::TrustedProxies, cors, throttle::Throttle},
+    web::{
+        client_address::{Connection, TrustedProxies, limit_key},
+        cors,
+        throttle::{RetryAfter, Throttle},
+    },
 };
 
 /// What this room works with.
@@ -59,6 +63,22 @@ pub struct TokenLifetimes {
     pub refresh_token: Duration,
     /// The window in which a used refresh token yields the same answer.
     pub refresh_grace: Duration,
+}
+
+impl OAuthState {
+    /// Counts a request against its address, if that is bounded.
+    fn take_turn(
+        &self,
+        throttle: Option<&Throttle<IpAddr>>,
+        connection: Connection,
+        headers: &HeaderMap,
+    ) -> Result<(), RetryAfter> {
+        let Some(throttle) = throttle else {
+            return Ok(());
+        };
+        let address = self.proxies.client_address(connection.peer.ip(), headers);
+        throttle.take(&limit_key(address), self.clock.now())
+    }
 }
 
 impl fmt::Debug for OAuthState {

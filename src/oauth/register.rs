@@ -16,11 +16,7 @@ use crate::{
         redirect_uri::RedirectUri,
     },
     secret::ClientSecret,
-    web::{
-        Json, NoStore, body,
-        client_address::{Connection, limit_key},
-        note::ClientNote,
-    },
+    web::{Json, NoStore, body, client_address::Connection, note},
 };
 
 /// Where clients register.
@@ -54,14 +50,13 @@ pub(super) async fn post(
     request: Request,
 ) -> Result<Response, OAuthError> {
     let now = oauth.clock.now();
-    if let Some(throttle) = &oauth.registration_throttle {
-        let address = oauth
-            .proxies
-            .client_address(connection.peer.ip(), request.headers());
-        throttle
-            .take(&limit_key(address), now)
-            .map_err(OAuthError::TooManyRequests)?;
-    }
+    oauth
+        .take_turn(
+            oauth.registration_throttle.as_deref(),
+            connection,
+            request.headers(),
+        )
+        .map_err(OAuthError::TooManyRequests)?;
     let body = body::read(request.into_body(), MAX_BODY).await?;
     let members: Map<String, Value> = serde_json::from_slice(&body)
         .map_err(|error| metadata_error(format!("the body must be a JSON object: {error}")))?;
@@ -82,9 +77,8 @@ pub(super) async fn post(
         client_secret_expires_at: secret.is_some().then_some(0),
         metadata: &client.metadata,
     };
-    let mut response = NoStore(Json(StatusCode::CREATED, information)).into_response();
-    let note = ClientNote(client.id.shared());
-    response.extensions_mut().insert(note);
+    let response = NoStore(Json(StatusCode::CREATED, information)).into_response();
+    let response = note::from_client(response, client.id.shared());
     oauth.store.insert_client(client).await?;
     Ok(response)
 }
