@@ -64,10 +64,12 @@ impl App {
                 decay: limits.sign_in_failure_decay,
             }))
         });
-        let registration_throttle = limits.rate_limits.then(|| {
-            let refill = std::time::Duration::from_secs(1) / limits.registrations_per_second;
-            Arc::new(Throttle::new(limits.registration_burst, refill))
-        });
+        let throttle = |burst, per_second| {
+            limits.rate_limits.then(|| {
+                let refill = std::time::Duration::from_secs(1) / per_second;
+                Arc::new(Throttle::new(burst, refill))
+            })
+        };
         let oauth = OAuthState {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -89,7 +91,14 @@ impl App {
                 refresh_grace: config.lifetimes.refresh_grace,
             },
             redirect_schemes: config.redirect_schemes.clone().into(),
-            registration_throttle,
+            registration_throttle: throttle(
+                limits.registration_burst,
+                limits.registrations_per_second,
+            ),
+            authorization_throttle: throttle(
+                limits.authorization_burst,
+                limits.authorizations_per_second,
+            ),
             proxies,
         };
         let verifier = StoreVerifier::new(

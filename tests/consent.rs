@@ -1,5 +1,7 @@
 //! The consent page: what a person sees, who may answer it, and what is remembered.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::{Arrival, Browser, OAuthClient, Page, Params, TestServer, Tokens};
@@ -328,6 +330,33 @@ async fn the_number_of_open_questions_is_bounded() {
     }
     // … or keep the person who came last from going on.
     client.authorize_with(&mut Browser::new(&server)).await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_drive_out_what_everybody_else_waits_for() {
+    let server = TestServer::with([("limits.authorization_burst", "3")]).await;
+    let client = OAuthClient::register(&server).await;
+    let from = |address: &str| Browser::new(&server).behind("x-forwarded-for", address);
+    for _ in 0..3 {
+        from("203.0.113.7")
+            .visit(&client.authorize_url())
+            .await
+            .expect(303);
+    }
+    let refused = from("203.0.113.7").visit(&client.authorize_url()).await;
+    refused.clone().expect(429).assert_page();
+    assert!(refused.retry_after() <= 1, "{refused:#?}");
+    // Posting is no way around it, and nobody else is concerned.
+    let url = server.url("/authorize");
+    let posted = from("203.0.113.7")
+        .post(&url, &client.authorization(), &[])
+        .await;
+    posted.expect(429);
+    client.authorize_with(&mut from("203.0.113.8")).await;
+
+    // Five a second from then on.
+    server.advance(Duration::from_millis(200));
+    client.authorize_with(&mut from("203.0.113.7")).await;
 }
 
 #[tokio::test]

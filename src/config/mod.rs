@@ -142,6 +142,10 @@ pub struct Limits {
     pub registration_burst: u32,
     /// Registrations a second from one address after that.
     pub registrations_per_second: u32,
+    /// Authorization requests at once from one address.
+    pub authorization_burst: u32,
+    /// Authorization requests a second from one address after that.
+    pub authorizations_per_second: u32,
     /// Failed sign-ins from one address.
     pub sign_in_failures_per_address: u32,
     /// Failed sign-ins in all.
@@ -345,6 +349,8 @@ impl Reader<'_> {
             mcp_sessions_per_grant: self.value("limits.mcp_sessions_per_grant", count, 0),
             registration_burst: self.value("limits.registration_burst", count, 0),
             registrations_per_second: self.value("limits.registrations_per_second", count, 0),
+            authorization_burst: self.value("limits.authorization_burst", count, 0),
+            authorizations_per_second: self.value("limits.authorizations_per_second", count, 0),
             sign_in_failures_per_address: self.value(
                 "limits.sign_in_failures_per_address",
                 count,
@@ -501,6 +507,7 @@ mod tests {
         let config = Config::from_settings([]).unwrap();
         let limits = config.limits;
         assert!(limits.rate_limits && limits.connections > 0 && limits.mcp_sessions > 0);
+        assert!(limits.authorization_burst > 0 && limits.authorizations_per_second > 0);
         assert!(limits.registration_burst > 0 && limits.sign_in_failures > 0);
         assert!(!config.proxies.trusted.is_empty() && !config.log_filter.is_empty());
     }

@@ -7,7 +7,7 @@ use axum::{
 
 use crate::{
     store::StoreError,
-    web::{body::BodyError, note, page::Problem},
+    web::{body::BodyError, note, page::Problem, throttle::RetryAfter},
 };
 
 /// The page for a form that did not come from our own page.
@@ -29,6 +29,18 @@ pub fn incomplete(error: BodyError) -> Response {
         BodyError::Broken => StatusCode::BAD_REQUEST,
     };
     Problem::new("This form did not arrive whole", format!("{error}.")).with_status(status)
+}
+
+/// The page for an address that asks for too much.
+pub fn too_many_requests(retry_after: RetryAfter) -> Response {
+    let seconds = retry_after.seconds();
+    let message = format!("There were too many requests. Try again in {seconds} seconds.");
+    let page = Problem::new("Try again in a moment", message);
+    let mut response = page.with_status(StatusCode::TOO_MANY_REQUESTS);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, seconds.into());
+    response
 }
 
 /// The page for when the store fails: the person can do nothing but wait.

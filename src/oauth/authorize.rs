@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::Response,
@@ -20,10 +21,12 @@ use crate::{
     secret::{BrowserId, PendingId},
     store::StoreError,
     web::{
+        client_address::Connection,
         note,
         page::Problem,
         params::{self, ParamError, Params},
         see_other,
+        throttle::RetryAfter,
     },
 };
 
@@ -43,6 +46,8 @@ enum AuthorizeError {
     ShowToUser(Problem),
     /// The client can be told.
     RedirectToClient(ReplyTo, ErrorReply),
+    /// Too many from this address. Said here: the client cannot make the person wait.
+    TooManyRequests(RetryAfter),
     /// Our fault.
     Unavailable(StoreError),
 }
@@ -98,14 +103,18 @@ impl ReplyTo {
 }
 
 /// A browser that a client sent here.
-pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Response {
+pub(super) async fn get(
+    State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
     let params = Params::of_query(&request);
     let headers = request.headers();
     let client = match client(&oauth, &params).await {
         Ok(client) => client,
         Err(error) => return refuse(&oauth, error),
     };
-    let answer = authorize(&oauth, &client, &params, headers).await;
+    let answer = authorize(&oauth, &client, &params, connection, headers).await;
     let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
     note::from_client(answer, client.id.shared())
 }
@@ -114,6 +123,7 @@ async fn authorize(
     oauth: &OAuthState,
     client: &Client,
     params: &Params,
+    connection: Connection,
     headers: &HeaderMap,
 ) -> Result<Response, AuthorizeError> {
     let known = cookies::browser(headers, &oauth.public_url);
@@ -126,7 +136,7 @@ async fn authorize(
     if let Some(response) = consent::without_asking(oauth, headers, &pending).await? {
         return Ok(response);
     }
-    let mut response = ask(oauth, pending).await?;
+    let mut response = ask(oauth, pending, connection, headers).await?;
     let cookie = cookies::set_browser(&browser, &oauth.public_url);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
@@ -134,7 +144,12 @@ async fn authorize(
 
 /// The same by POST (RFC 6749 §3.1). A browser that posts across sites sends none of our cookies,
 /// so the request is bound to the browser that follows up, and the person is always asked.
-pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> Response {
+pub(super) async fn post(
+    State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
     let params = match Params::of_form(request).await {
         Ok(params) => params,
         Err(error) => return identity::problem::incomplete(error),
@@ -149,7 +164,7 @@ pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> R
                 ask_always: true,
                 ..pending
             };
-            ask(&oauth, pending).await
+            ask(&oauth, pending, connection, &headers).await
         }
         Err(error) => Err(error),
     };
@@ -157,11 +172,17 @@ pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> R
     note::from_client(answer, client.id.shared())
 }
 
-/// Keeps the request and sends the browser to the question.
+/// Keeps the request and sends the browser to the question. It is open to everyone, and what is
+/// kept has a cap: nobody may fill it alone and drive out what others wait for.
 async fn ask(
     oauth: &OAuthState,
     pending: PendingAuthorization,
+    connection: Connection,
+    headers: &HeaderMap,
 ) -> Result<Response, AuthorizeError> {
+    oauth
+        .take_turn(oauth.authorization_throttle.as_deref(), connection, headers)
+        .map_err(AuthorizeError::TooManyRequests)?;
     let id = PendingId::mint();
     oauth.store.insert_pending(id.digest(), pending).await?;
     Ok(see_other(&consent::url(&id)))
@@ -171,6 +192,7 @@ fn refuse(oauth: &OAuthState, error: AuthorizeError) -> Response {
     match error {
         AuthorizeError::ShowToUser(problem) => problem.with_status(StatusCode::BAD_REQUEST),
         AuthorizeError::RedirectToClient(reply_to, reply) => reply_to.with_error(oauth, &reply),
+        AuthorizeError::TooManyRequests(wait) => identity::problem::too_many_requests(wait),
         AuthorizeError::Unavailable(error) => identity::problem::unavailable(error),
     }
 }

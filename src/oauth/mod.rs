@@ -48,6 +48,8 @@ pub struct OAuthState {
     pub redirect_schemes: Arc<[String]>,
     /// Bounds registration by address; `None`: it is not bounded.
     pub registration_throttle: Option<Arc<Throttle<IpAddr>>>,
+    /// Bounds the questions that one address can leave for people; `None`: it does not.
+    pub authorization_throttle: Option<Arc<Throttle<IpAddr>>>,
     /// Whom to believe about addresses.
     pub proxies: Arc<TrustedProxies>,
 }
