@@ -54,7 +54,10 @@ async fn exchange(
 ) -> Result<TokenAnswer, OAuthError> {
     match grant_type(params)? {
         GrantType::AuthorizationCode => authorization_code::redeem(oauth, client, params).await,
-        GrantType::RefreshToken => refresh_token::refresh(oauth, client, params).await,
+        GrantType::RefreshToken => {
+            let answer = refresh_token::refresh(oauth, client, params).await?;
+            Ok(answer.into())
+        }
     }
 }
 
