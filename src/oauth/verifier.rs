@@ -63,6 +63,7 @@ impl VerifyAccessToken for StoreVerifier {
         }
         Ok(Arc::clone(&stored.authorization))
     }
+
     fn revoked(&self, authorization: &Authorization) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let mut revocations = self.store.revocations();
         let ours = authorization.grant;
