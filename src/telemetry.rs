@@ -59,21 +59,16 @@ pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send 
         .try_init()?;
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(event = "panic", place, "{}", panic_message(panic.payload()));
+        let cause = panic.payload_as_str();
+        tracing::error!(event = "panic", place, cause, "a task panicked");
     }));
     Ok(guard)
 }
 
-/// What a panic said.
-pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
-}
-
 /// Middleware around every request: gives it an id and logs what came of it.
 pub(crate) async fn log_request(request: Request, next: Next) -> Response {
-    let began = now();
+    // It is measured, not decided upon, so it needs no clock that can be turned.
+    let began = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -82,11 +77,6 @@ pub(crate) async fn log_request(request: Request, next: Next) -> Response {
     log(&response, &method, route, &id, began.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);
     response
-}
-
-/// How long handling takes is measured, not decided upon, so it needs no clock that can be turned.
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// The caller's own id, if it is one that can be printed, else a new one.

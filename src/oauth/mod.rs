@@ -24,7 +24,7 @@ use crate::{
     store::Store,
     web::{
         client_address::{Connection, TrustedProxies, limit_key},
-        cors,
+        cors, method_not_allowed, panic,
         throttle::{RetryAfter, Throttle},
     },
 };
@@ -96,7 +96,8 @@ pub fn routes(state: OAuthState) -> Router {
         .route(metadata::PATH, routing::get(metadata::get))
         .route(register::PATH, routing::post(register::post))
         .route(token::PATH, routing::post(token::post))
-        .method_not_allowed_fallback(error::method_not_allowed)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(panic::catch())
         .layer(middleware::from_fn(cors::any_origin));
     let authorize = routing::get(authorize::get).post(authorize::post);
     let consent = routing::get(consent::get).post(consent::post);
