@@ -28,6 +28,7 @@ use crate::{
 /// Names a request in our log, in the caller's and in what a person reports.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
+const MAX_METHOD: usize = 20;
 
 /// Begins to log as configured. Lines are written as long as the guard is held.
 ///
@@ -99,6 +100,9 @@ fn log(
     id: &HeaderValue,
     duration: Duration,
 ) {
+    // Any token is a method, as long as the sender likes.
+    let method = Some(method.as_str()).filter(|name| name.len() <= MAX_METHOD);
+    let method = method.unwrap_or("other");
     let status = response.status().as_u16();
     let notes = response.extensions();
     let client = notes.get::<ClientNote>().map(|note| Arc::clone(&note.0));
@@ -107,9 +111,26 @@ fn log(
     let duration_ms = duration.as_secs_f64() * 1000.0;
     if let Some(FailureNote(cause)) = notes.get::<FailureNote>() {
         let cause = chain(cause.as_ref());
-        tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, client.id = client, request.id = request_id, cause, "request failed");
+        tracing::error!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            client.id = client,
+            request.id = request_id,
+            cause,
+            "request failed"
+        );
     } else {
-        tracing::info!(http.method = %method, http.route = route, http.status = status, duration_ms, client.id = client, request.id = request_id, "request");
+        tracing::info!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            client.id = client,
+            request.id = request_id,
+            "request"
+        );
     }
 }
 
