@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::{Child, ChildStdin, Command},
     sync::mpsc,
     time::timeout,
@@ -23,6 +23,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long its last words may be on their way once it has ended.
 const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A line is cut there, so that one without an end does not fill the memory.
+const MAX_LINE: u64 = 16 * 1024;
 
 /// The shell's exit status for a command that does not exist.
 const NOT_FOUND: i32 = 127;
@@ -194,10 +197,18 @@ impl Process {
 fn forward(output: Option<impl AsyncRead + Unpin + Send + 'static>, lines: mpsc::Sender<String>) {
     let Some(output) = output else { return };
     tokio::spawn(async move {
-        let mut output = BufReader::new(output).lines();
-        // Read on even if nobody listens: a full pipe would stop the tunnel.
-        while let Ok(Some(line)) = output.next_line().await {
-            let _ = lines.send(line).await;
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        // Read on even if nobody listens, and whatever it is: a full or a closed pipe would stop
+        // the tunnel.
+        while let Ok(1..) = (&mut output)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .await
+        {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            let _ = lines.send(text).await;
         }
     });
 }

@@ -213,6 +213,21 @@ fn a_tunnel_that_ends_is_noticed_whatever_it_leaves_behind() {
 }
 
 #[test]
+fn what_the_tunnel_says_need_not_be_text() {
+    let tunnel = StandIn::saying(
+        GREETING,
+        &format!(
+            "printf '\\377\\n' >&2\nhead -c 100000 /dev/zero >&2\nprintf '\\n{BANNER}' >&2\n\
+             exec 3> \"$here/alive\"\nexec sleep 60"
+        ),
+    );
+    let _end = tunnel.end();
+    let program = tunnel.launch().start();
+    program.told("connector URL: https://words.trycloudflare.com/mcp");
+    assert_eq!(program.terminate().code, Some(0));
+}
+
+#[test]
 fn without_cloudflared_it_says_what_is_missing() {
     let nothing = TempDir::new().unwrap();
     let path = nothing.path().to_str().unwrap();
