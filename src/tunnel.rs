@@ -13,7 +13,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{connection::reachable, model::resource::PublicUrl};
+use crate::{model::resource::PublicUrl, web::listener_address::reachable};
 
 /// How long cloudflared may take to print its URL.
 const URL_TIMEOUT: Duration = Duration::from_secs(30);

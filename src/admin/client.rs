@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::{GrantEntry, GrantList};
-use crate::connection::reachable;
+use crate::web::listener_address::reachable;
 
 /// Why the running server could not be asked.
 #[derive(Debug, thiserror::Error)]

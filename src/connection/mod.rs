@@ -1,0 +1,147 @@
+//! The connection layer: hyper's builder with limits that `axum::serve` does not have.
+//!
+//! `axum::serve` waits for ever for a client that trickles its headers, takes header blocks of
+//! 450 KB and opens as many connections as it is asked for. Here, headers are complete in ten
+//! seconds and fit [`MAX_HEADER_BLOCK`], connections are counted, and silence has an end.
+
+mod observed;
+mod progress;
+
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service as _;
+
+use crate::web::client_address::Connection;
+use observed::Observed;
+use progress::{Phase, Progress};
+
+/// The request line and headers together, in bytes; beyond it hyper answers 431.
+const MAX_HEADER_BLOCK: usize = 32 * 1024;
+
+/// How long running requests may take once the server is told to stop.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a draining connection is looked at.
+const DRAIN_TICK: Duration = Duration::from_millis(10);
+
+/// Accepts connections and serves `router` on them until `shutdown`; then accepts what still waits
+/// in the queue, lets running requests finish, and returns.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    max_connections: usize,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    let connections = TaskTracker::new();
+    let local = listener.local_addr()?;
+    let start = |stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>| {
+        let local = stream.local_addr().unwrap_or(local);
+        let ends = Connection { peer, local };
+        let router = router.clone();
+        let shutdown = shutdown.clone();
+        connections.spawn(async move {
+            drive(stream, ends, router, shutdown).await;
+            drop(place);
+        });
+    };
+    loop {
+        let place = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            place = Arc::clone(&places).acquire_owned() => place.ok(),
+        };
+        tokio::select! {
+            biased;
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => start(stream, peer, place),
+                Err(error) => {
+                    // Out of file descriptors, usually: connections that end make room.
+                    tracing::error!(error = %error, "cannot accept connections");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            },
+        }
+    }
+    // Clients whose handshake is complete believe themselves served. They wait in the kernel's
+    // queue, which only a real accept(2) sees.
+    let listener = listener.into_std()?;
+    while let Ok((stream, peer)) = listener.accept() {
+        stream.set_nonblocking(true)?;
+        start(TcpStream::from_std(stream)?, peer, None);
+    }
+    drop(listener);
+    connections.close();
+    connections.wait().await;
+    Ok(())
+}
+
+async fn drive(stream: TcpStream, ends: Connection, router: Router, shutdown: CancellationToken) {
+    // Otherwise every streamed answer waits some 40 ms for the client's acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = %error, "cannot set TCP_NODELAY");
+    }
+    let progress = Arc::new(Progress::new());
+    let io = TokioIo::new(Observed {
+        stream,
+        progress: Arc::clone(&progress),
+    });
+    let handling = Arc::clone(&progress);
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let progress = Arc::clone(&handling);
+        let mut router = router.clone();
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(ends);
+        async move {
+            progress.enter(Phase::Handling);
+            let response = router.call(request).await;
+            progress.enter(Phase::Answered);
+            response
+        }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        // It would count idle time as well; `Progress` tells the two apart.
+        .header_read_timeout(None)
+        .max_header_size(MAX_HEADER_BLOCK)
+        .max_buf_size(2 * MAX_HEADER_BLOCK)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    loop {
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            () = shutdown.cancelled() => break,
+            () = tokio::time::sleep_until(progress.next_look()) => {
+                if progress.is_overdue() {
+                    return;
+                }
+            }
+        }
+    }
+    let deadline = Instant::now() + DRAIN_TIMEOUT;
+    // A request may have arrived that hyper has not seen; closing now would lose it.
+    loop {
+        tokio::select! {
+            biased;
+            _ = connection.as_mut() => return,
+            () = tokio::time::sleep(DRAIN_TICK) => {}
+        }
+        if !progress.is_request_coming() || Instant::now() >= deadline {
+            break;
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    // What is still running then is cut off.
+    let _ = tokio::time::timeout_at(deadline, connection).await;
+}

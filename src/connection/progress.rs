@@ -1,0 +1,121 @@
+//! How a connection gets on, and when patience with it ends.
+
+use std::{
+    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// From the first byte of a request (or, on a new connection, from the start) to the end of its
+/// headers.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may lie idle between requests, or a client may refuse to read. Longer
+/// than proxies keep theirs (cloudflared: 90 s, nginx and AWS: 60 s), so that it is they who close
+/// and no request is lost to a close that crosses it. Open streams send something more often.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How long a connection that was accepted just before that may take to say something.
+const NEWCOMER_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Where a connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Phase {
+    /// Accepted; nothing has been read.
+    New,
+    /// Some of a request's headers have been read.
+    Headers,
+    /// A handler is at work.
+    Handling,
+    /// An answer has begun: it may be whole, or a stream that goes on.
+    Answered,
+}
+
+/// How a connection gets on. Written by the reading and writing side, looked at by the task that
+/// owns the connection.
+pub(super) struct Progress {
+    start: Instant,
+    phase: AtomicU8,
+    /// When the phase began, in milliseconds from the start.
+    phase_began: AtomicU64,
+    /// When something was last read or written.
+    last_io: AtomicU64,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self {
+            start: Instant::now(),
+            phase: AtomicU8::new(Phase::New as u8),
+            phase_began: AtomicU64::new(0),
+            last_io: AtomicU64::new(0),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::New,
+            1 => Phase::Headers,
+            2 => Phase::Handling,
+            _ => Phase::Answered,
+        }
+    }
+
+    pub(super) fn enter(&self, phase: Phase) {
+        self.phase_began.store(self.now(), Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    pub(super) fn bytes_read(&self) {
+        self.last_io.store(self.now(), Ordering::Relaxed);
+        // During handling they are the body's, after the answer the next request's.
+        if matches!(self.phase(), Phase::New | Phase::Answered) {
+            self.enter(Phase::Headers);
+        }
+    }
+
+    pub(super) fn bytes_written(&self) {
+        self.last_io.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// When the connection has to be closed, as things are.
+    fn deadline(&self) -> Option<Instant> {
+        let after = |millis: u64, timeout| self.start + Duration::from_millis(millis) + timeout;
+        match self.phase() {
+            Phase::New | Phase::Headers => {
+                let began = self.phase_began.load(Ordering::Relaxed);
+                Some(after(began, HEADER_TIMEOUT))
+            }
+            Phase::Handling => None,
+            Phase::Answered => Some(after(self.last_io.load(Ordering::Relaxed), IDLE_TIMEOUT)),
+        }
+    }
+
+    pub(super) fn is_overdue(&self) -> bool {
+        self.deadline()
+            .is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// When to look again. No deadline that is not there yet can be nearer than the shortest
+    /// timeout.
+    pub(super) fn next_look(&self) -> Instant {
+        let soonest_new = Instant::now() + HEADER_TIMEOUT;
+        self.deadline()
+            .map_or(soonest_new, |deadline| deadline.min(soonest_new))
+    }
+
+    /// Whether a request is on its way in, or would be on a connection this young.
+    pub(super) fn is_request_coming(&self) -> bool {
+        match self.phase() {
+            Phase::New => self.start.elapsed() < NEWCOMER_TIMEOUT,
+            Phase::Headers => true,
+            Phase::Handling | Phase::Answered => false,
+        }
+    }
+}
