@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{interval, timeout};
 
-use crate::support::{RawConnection, TestServer, connect};
+use crate::support::{McpClient, RawConnection, TestServer, connect};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -191,6 +191,51 @@ async fn a_connection_serves_one_request_after_another() {
         assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
         assert_eq!(connection.read_until("ok").await, "ok");
     }
+}
+
+/// A session, and the connection on which its stream is open.
+async fn open_stream(server: &TestServer) -> (McpClient, RawConnection) {
+    let token = connect(server).await.tokens.access;
+    let mcp = McpClient::initialized(server, &token, "2025-11-25").await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    let request = format!(
+        "GET /mcp HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
+         accept: text/event-stream\r\nmcp-session-id: {}\r\n\
+         mcp-protocol-version: 2025-11-25\r\n\r\n",
+        server.authority(),
+        mcp.session.as_deref().unwrap(),
+    );
+    connection.send(request).await;
+    let head = connection.read_head().await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(connection.read_until(": open").await.ends_with(": open"));
+    (mcp, connection)
+}
+
+#[tokio::test]
+async fn a_request_behind_an_open_stream_does_not_end_the_stream() {
+    let server = TestServer::start().await;
+    let (mcp, mut connection) = open_stream(&server).await;
+    connection
+        .send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await;
+    // Longer than the headers of a request may take.
+    let comment = connection.read_until(": keep-alive\n\n").await;
+    assert!(comment.ends_with(": keep-alive\n\n"), "{comment:?}");
+    // Its turn comes when the stream has ended.
+    mcp.end().await.expect(204);
+    let rest = connection.read_until("ok").await;
+    assert!(rest.contains("HTTP/1.1 200 "), "{rest:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_begins_behind_a_stream_has_ten_seconds_from_the_streams_end() {
+    let server = TestServer::start().await;
+    let (mcp, mut connection) = open_stream(&server).await;
+    connection.send("GET /healthz HTTP/1.1\r\nhost: ").await;
+    mcp.end().await.expect(204);
+    let (_, waited) = connection.read_to_end(15 * SECOND).await;
+    assert!(waited > 8 * SECOND, "closed after {waited:?}");
 }
 
 #[tokio::test]

@@ -4,12 +4,13 @@
 //! 450 KB and opens as many connections as it is asked for. Here, headers are complete in ten
 //! seconds and fit [`MAX_HEADER_BLOCK`], connections are counted, and silence has an end.
 
+mod exchange;
 mod observed;
 mod progress;
 
-use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, body::Body, extract::Request};
+use axum::Router;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -22,7 +23,7 @@ use tower::Service as _;
 
 use crate::web::client_address::Connection;
 use observed::Observed;
-use progress::{Phase, Progress};
+use progress::Progress;
 
 /// The request line and headers together, in bytes; beyond it hyper answers 431.
 const MAX_HEADER_BLOCK: usize = 32 * 1024;
@@ -100,13 +101,11 @@ async fn drive(stream: TcpStream, ends: Connection, router: Router, shutdown: Ca
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let progress = Arc::clone(&handling);
         let mut router = router.clone();
-        let mut request: Request = request.map(Body::new);
+        let mut request = exchange::question(request, &progress);
         request.extensions_mut().insert(ends);
         async move {
-            progress.enter(Phase::Handling);
-            let response = router.call(request).await;
-            progress.enter(Phase::Answered);
-            response
+            let response = router.call(request).await?;
+            Ok::<_, Infallible>(exchange::answer(response, progress))
         }
     });
     let connection = http1::Builder::new()

@@ -1,7 +1,7 @@
 //! How a connection gets on, and when patience with it ends.
 
 use std::{
-    sync::atomic::{AtomicU8, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -29,7 +29,9 @@ pub(super) enum Phase {
     Headers,
     /// A handler is at work.
     Handling,
-    /// An answer has begun: it may be whole, or a stream that goes on.
+    /// An answer has begun and goes on.
+    Answering,
+    /// The answer is whole; the last of it may still be on its way.
     Answered,
 }
 
@@ -42,6 +44,12 @@ pub(super) struct Progress {
     phase_began: AtomicU64,
     /// When something was last read or written.
     last_io: AtomicU64,
+    /// Requests so far.
+    requests: AtomicU64,
+    /// The request whose body is still coming, counted from 1; 0: none is.
+    body_of: AtomicU64,
+    /// Whether some of the next request came before the answer to this one was whole.
+    is_next_here: AtomicBool,
 }
 
 impl Progress {
@@ -51,6 +59,9 @@ impl Progress {
             phase: AtomicU8::new(Phase::New as u8),
             phase_began: AtomicU64::new(0),
             last_io: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            body_of: AtomicU64::new(0),
+            is_next_here: AtomicBool::new(false),
         }
     }
 
@@ -63,20 +74,55 @@ impl Progress {
             0 => Phase::New,
             1 => Phase::Headers,
             2 => Phase::Handling,
+            3 => Phase::Answering,
             _ => Phase::Answered,
         }
     }
 
-    pub(super) fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: Phase) {
         self.phase_began.store(self.now(), Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
+    /// The headers of a request are complete. Says which request it is.
+    pub(super) fn request_begins(&self, has_body: bool) -> u64 {
+        let request = self.requests.load(Ordering::Relaxed) + 1;
+        self.requests.store(request, Ordering::Relaxed);
+        let body_of = if has_body { request } else { 0 };
+        self.body_of.store(body_of, Ordering::Relaxed);
+        self.is_next_here.store(false, Ordering::Relaxed);
+        self.enter(Phase::Handling);
+        request
+    }
+
+    /// Nothing of this request's body will come any more. By then, another may have begun.
+    pub(super) fn body_ended(&self, request: u64) {
+        let body_of = &self.body_of;
+        let _ = body_of.compare_exchange(request, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    pub(super) fn answer_begins(&self) {
+        self.enter(Phase::Answering);
+    }
+
+    pub(super) fn answer_ended(&self) {
+        if self.is_next_here.load(Ordering::Relaxed) {
+            self.enter(Phase::Headers);
+        } else {
+            self.enter(Phase::Answered);
+        }
+    }
+
     pub(super) fn bytes_read(&self) {
         self.last_io.store(self.now(), Ordering::Relaxed);
-        // During handling they are the body's, after the answer the next request's.
-        if matches!(self.phase(), Phase::New | Phase::Answered) {
-            self.enter(Phase::Headers);
+        if self.body_of.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        match self.phase() {
+            Phase::New | Phase::Answered => self.enter(Phase::Headers),
+            Phase::Headers => {}
+            // Sent ahead; its time begins when its turn comes.
+            Phase::Handling | Phase::Answering => self.is_next_here.store(true, Ordering::Relaxed),
         }
     }
 
@@ -93,7 +139,9 @@ impl Progress {
                 Some(after(began, HEADER_TIMEOUT))
             }
             Phase::Handling => None,
-            Phase::Answered => Some(after(self.last_io.load(Ordering::Relaxed), IDLE_TIMEOUT)),
+            Phase::Answering | Phase::Answered => {
+                Some(after(self.last_io.load(Ordering::Relaxed), IDLE_TIMEOUT))
+            }
         }
     }
 
@@ -115,7 +163,8 @@ impl Progress {
         match self.phase() {
             Phase::New => self.start.elapsed() < NEWCOMER_TIMEOUT,
             Phase::Headers => true,
-            Phase::Handling | Phase::Answered => false,
+            Phase::Handling | Phase::Answering => self.is_next_here.load(Ordering::Relaxed),
+            Phase::Answered => false,
         }
     }
 }
