@@ -141,6 +141,92 @@ async fn a_body_that_does_not_say_how_long_it_is_is_counted() {
     assert!(head.starts_with("HTTP/1.1 413 "), "{head}");
 }
 
+/// Refused before the body was read; nobody reads the answer before all of it was sent.
+#[tokio::test]
+async fn an_early_refusal_is_no_broken_connection() {
+    let server = TestServer::start().await;
+    let token = connect(&server).await.tokens.access;
+    for (path, authorization, length, status) in [
+        ("/mcp", String::new(), 5 * 1024 * 1024, "401"),
+        (
+            "/mcp",
+            format!("authorization: Bearer {token}\r\n"),
+            17 * 1024 * 1024,
+            "413",
+        ),
+        ("/register", String::new(), 1024 * 1024, "413"),
+        ("/nowhere", String::new(), 1024 * 1024, "404"),
+    ] {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {}\r\n{authorization}content-type: application/json\r\n",
+            server.authority(),
+        );
+        let body = " ".repeat(length);
+        for request in [
+            format!("{head}content-length: {length}\r\n\r\n{body}"),
+            format!("{head}transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"),
+        ] {
+            let mut connection = RawConnection::open(server.addr()).await;
+            assert!(
+                connection.send(request).await,
+                "{path}: reset while sending"
+            );
+            let head = connection.read_head().await;
+            assert!(
+                head.starts_with(&format!("HTTP/1.1 {status} ")),
+                "{path}: {head}"
+            );
+            // The whole of it was taken, so the connection is good for more.
+            connection
+                .send("GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
+                .await;
+            let rest = connection.read_until("\r\n\r\nok").await;
+            assert!(rest.contains("HTTP/1.1 200 "), "{path}: {rest}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_nobody_wants_is_not_read_for_ever() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    let length = 64 * 1024 * 1024;
+    let head = format!("POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n");
+    connection.send(head).await;
+    assert!(
+        !connection.send(vec![b' '; length]).await,
+        "all of it was taken"
+    );
+}
+
+#[tokio::test]
+async fn who_waits_to_be_asked_for_a_body_that_nobody_wants_is_not_asked() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    connection
+        .send(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\n\
+             content-length: 1000\r\n\r\n",
+        )
+        .await;
+    let (answer, waited) = connection.read_to_end(15 * SECOND).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(waited < 5 * SECOND, "closed after {waited:?}");
+}
+
+#[tokio::test]
+#[ignore = "waits half a minute of real time for a body that never ends"]
+async fn a_body_that_nobody_wants_has_thirty_seconds_too() {
+    let server = TestServer::start().await;
+    let mut connection = RawConnection::open(server.addr()).await;
+    connection
+        .send("POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{")
+        .await;
+    let (answer, waited) = connection.read_to_end(40 * SECOND).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!(waited > 25 * SECOND, "closed after {waited:?}");
+}
+
 #[tokio::test]
 async fn a_message_just_under_the_limit_is_heard() {
     let server = TestServer::start().await;

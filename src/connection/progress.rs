@@ -79,6 +79,11 @@ impl Progress {
         }
     }
 
+    /// When it came to be where it is.
+    pub(super) fn phase_began(&self) -> Instant {
+        self.start + Duration::from_millis(self.phase_began.load(Ordering::Relaxed))
+    }
+
     fn enter(&self, phase: Phase) {
         self.phase_began.store(self.now(), Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
@@ -130,18 +135,16 @@ impl Progress {
         self.last_io.store(self.now(), Ordering::Relaxed);
     }
 
+    fn last_io(&self) -> Instant {
+        self.start + Duration::from_millis(self.last_io.load(Ordering::Relaxed))
+    }
+
     /// When the connection has to be closed, as things are.
     fn deadline(&self) -> Option<Instant> {
-        let after = |millis: u64, timeout| self.start + Duration::from_millis(millis) + timeout;
         match self.phase() {
-            Phase::New | Phase::Headers => {
-                let began = self.phase_began.load(Ordering::Relaxed);
-                Some(after(began, HEADER_TIMEOUT))
-            }
+            Phase::New | Phase::Headers => Some(self.phase_began() + HEADER_TIMEOUT),
             Phase::Handling => None,
-            Phase::Answering | Phase::Answered => {
-                Some(after(self.last_io.load(Ordering::Relaxed), IDLE_TIMEOUT))
-            }
+            Phase::Answering | Phase::Answered => Some(self.last_io() + IDLE_TIMEOUT),
         }
     }
 
