@@ -31,6 +31,9 @@ const MAX_HEADER_BLOCK: usize = 32 * 1024;
 /// How long running requests may take once the server is told to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How many connections wait in the kernel's queue at most: the length that tokio asks for.
+const QUEUE_LENGTH: usize = 1024;
+
 /// How often a draining connection is looked at.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
@@ -76,15 +79,30 @@ pub(crate) async fn serve(
     }
     // Clients whose handshake is complete believe themselves served. They wait in the kernel's
     // queue, which only a real accept(2) sees.
-    let listener = listener.into_std()?;
-    while let Ok((stream, peer)) = listener.accept() {
-        stream.set_nonblocking(true)?;
-        start(TcpStream::from_std(stream)?, peer, None);
+    if let Ok(listener) = listener.into_std() {
+        for (stream, peer) in queued(|| listener.accept()) {
+            if stream.set_nonblocking(true).is_ok()
+                && let Ok(stream) = TcpStream::from_std(stream)
+            {
+                start(stream, peer, None);
+            }
+        }
     }
-    drop(listener);
     connections.close();
     connections.wait().await;
     Ok(())
+}
+
+/// What waits in the queue. A connection that is broken already is no reason to leave those behind
+/// it, and one who keeps calling is no reason to stay.
+fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = T> {
+    (0..QUEUE_LENGTH)
+        .map(move |_| accept())
+        .take_while(|accepted| {
+            let error = accepted.as_ref().err();
+            error.is_none_or(|error| error.kind() != io::ErrorKind::WouldBlock)
+        })
+        .filter_map(Result::ok)
 }
 
 async fn drive(stream: TcpStream, ends: Connection, router: Router, shutdown: CancellationToken) {
@@ -143,4 +161,31 @@ async fn drive(stream: TcpStream, ends: Connection, router: Router, shutdown: Ca
     connection.as_mut().graceful_shutdown();
     // What is still running then is cut off.
     let _ = tokio::time::timeout_at(deadline, connection).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_in_the_queue_does_not_hide_those_behind_it() {
+        use io::ErrorKind::{ConnectionAborted, Interrupted, WouldBlock};
+
+        let mut queue = [
+            Ok(1),
+            Err(ConnectionAborted),
+            Err(Interrupted),
+            Ok(2),
+            Err(WouldBlock),
+            Ok(3),
+        ]
+        .into_iter();
+        let accept = || queue.next().unwrap().map_err(io::Error::from);
+        assert_eq!(queued(accept).collect::<Vec<_>>(), [1, 2]);
+    }
+
+    #[test]
+    fn a_queue_that_never_empties_is_left() {
+        assert_eq!(queued(|| Ok(())).count(), QUEUE_LENGTH);
+    }
 }
