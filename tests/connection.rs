@@ -266,6 +266,46 @@ async fn the_number_of_open_connections_is_capped_and_places_become_free() {
 }
 
 #[tokio::test]
+async fn who_has_been_idle_longest_gives_way_when_there_is_no_place() {
+    let server = TestServer::with([("limits.connections", "3")]).await;
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let answered = async |connection: &mut RawConnection| {
+        connection.send(request).await;
+        let answer = connection.read_until("\r\n\r\nok").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    };
+    let mut busy = RawConnection::open(server.addr()).await;
+    busy.send(
+        "POST /register HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: 2\r\n\r\n{",
+    )
+    .await;
+    let mut first = RawConnection::open(server.addr()).await;
+    answered(&mut first).await;
+    let mut second = RawConnection::open(server.addr()).await;
+    answered(&mut second).await;
+
+    let mut newcomer = RawConnection::open(server.addr()).await;
+    let staying = async {
+        let mut seconds = interval(SECOND);
+        loop {
+            seconds.tick().await;
+            answered(&mut first).await;
+        }
+    };
+    tokio::select! {
+        () = staying => {}
+        () = answered(&mut newcomer) => {}
+    }
+    second.read_to_end(SECOND).await;
+    // Nobody else was asked to go: not who was heard later, and not who is being served.
+    answered(&mut first).await;
+    busy.send("}").await;
+    let head = busy.read_head().await;
+    assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
+}
+
+#[tokio::test]
 async fn a_connection_serves_one_request_after_another() {
     let server = TestServer::start().await;
     let mut connection = RawConnection::open(server.addr()).await;

@@ -6,6 +6,7 @@
 
 mod exchange;
 mod observed;
+mod places;
 mod progress;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
@@ -15,7 +16,7 @@ use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,6 +24,7 @@ use tower::Service as _;
 
 use crate::web::client_address::Connection;
 use observed::Observed;
+use places::Places;
 use progress::Progress;
 
 /// The request line and headers together, in bytes; beyond it hyper answers 431.
@@ -33,6 +35,9 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How many connections wait in the kernel's queue at most: the length that tokio asks for.
 const QUEUE_LENGTH: usize = 1024;
+
+/// How often it is logged that connections cannot be accepted, while that goes on.
+const LOG_FAILURE_EVERY: Duration = Duration::from_secs(10);
 
 /// How often a draining connection is looked at.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
@@ -45,7 +50,7 @@ pub(crate) async fn serve(
     max_connections: usize,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
-    let places = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+    let mut places = Places::new(max_connections);
     let connections = TaskTracker::new();
     let local = listener.local_addr()?;
     let start = |stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>| {
@@ -53,28 +58,44 @@ pub(crate) async fn serve(
         let ends = Connection { peer, local };
         let router = router.clone();
         let shutdown = shutdown.clone();
-        connections.spawn(async move {
-            drive(stream, ends, router, shutdown).await;
-            drop(place);
+        let progress = Arc::new(Progress::new());
+        let guest = Arc::downgrade(&progress);
+        let task = connections.spawn({
+            let progress = Arc::clone(&progress);
+            async move {
+                drive(stream, ends, router, progress, shutdown).await;
+                drop(place);
+            }
         });
+        progress.belongs_to(task.abort_handle());
+        guest
     };
+    let mut failure_logged: Option<Instant> = None;
     loop {
-        let place = tokio::select! {
+        let accepted = tokio::select! {
             biased;
             () = shutdown.cancelled() => break,
-            place = Arc::clone(&places).acquire_owned() => place.ok(),
+            accepted = listener.accept() => accepted,
         };
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => start(stream, peer, place),
-                Err(error) => {
-                    // Out of file descriptors, usually: connections that end make room.
+        match accepted {
+            Ok((stream, peer)) => {
+                let place = tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => None,
+                    place = places.take() => place,
+                };
+                places.taken_by(start(stream, peer, place));
+            }
+            // It went away before its turn came.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                // Out of file descriptors, usually: connections that end make room.
+                if failure_logged.is_none_or(|logged| logged.elapsed() > LOG_FAILURE_EVERY) {
                     tracing::error!(error = %error, "cannot accept connections");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    failure_logged = Some(Instant::now());
                 }
-            },
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
     // Clients whose handshake is complete believe themselves served. They wait in the kernel's
@@ -105,12 +126,17 @@ fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = 
         .filter_map(Result::ok)
 }
 
-async fn drive(stream: TcpStream, ends: Connection, router: Router, shutdown: CancellationToken) {
+async fn drive(
+    stream: TcpStream,
+    ends: Connection,
+    router: Router,
+    progress: Arc<Progress>,
+    shutdown: CancellationToken,
+) {
     // Otherwise every streamed answer waits some 40 ms for the client's acknowledgement.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "cannot set TCP_NODELAY");
     }
-    let progress = Arc::new(Progress::new());
     let io = TokioIo::new(Observed {
         stream,
         progress: Arc::clone(&progress),

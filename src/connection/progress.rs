@@ -1,11 +1,14 @@
 //! How a connection gets on, and when patience with it ends.
 
 use std::{
-    sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{task::AbortHandle, time::Instant};
 
 /// From the first byte of a request (or, on a new connection, from the start) to the end of its
 /// headers.
@@ -50,6 +53,8 @@ pub(super) struct Progress {
     body_of: AtomicU64,
     /// Whether some of the next request came before the answer to this one was whole.
     is_next_here: AtomicBool,
+    /// Ends the connection, wherever it is.
+    task: OnceLock<AbortHandle>,
 }
 
 impl Progress {
@@ -62,6 +67,7 @@ impl Progress {
             requests: AtomicU64::new(0),
             body_of: AtomicU64::new(0),
             is_next_here: AtomicBool::new(false),
+            task: OnceLock::new(),
         }
     }
 
@@ -159,6 +165,24 @@ impl Progress {
         let soonest_new = Instant::now() + HEADER_TIMEOUT;
         self.deadline()
             .map_or(soonest_new, |deadline| deadline.min(soonest_new))
+    }
+
+    /// The task that owns the connection.
+    pub(super) fn belongs_to(&self, task: AbortHandle) {
+        let _ = self.task.set(task);
+    }
+
+    /// Ends the connection.
+    pub(super) fn end(&self) {
+        if let Some(task) = self.task.get() {
+            task.abort();
+        }
+    }
+
+    /// How long nothing has passed since everything was answered. `None`: it is at work.
+    pub(super) fn idle_for(&self) -> Option<Duration> {
+        let is_idle = self.phase() == Phase::Answered && self.body_of.load(Ordering::Relaxed) == 0;
+        is_idle.then(|| self.last_io().elapsed())
     }
 
     /// Whether a request is on its way in, or would be on a connection this young.
