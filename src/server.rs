@@ -199,21 +199,30 @@ impl Server {
             Arc::clone(&self.app.clock),
         ));
         let mut tunnel = self.tunnel;
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             error = tunnel_ends(&mut tunnel) => Err(ServeError::Tunnel(error)),
+            ended = next_end(&mut listeners) => ended,
         };
         stop.cancel();
-        while let Some(ended) = listeners.join_next().await {
-            if let Ok(served) = ended {
-                served?;
-            }
+        // The others end in order, whatever became of one.
+        while !listeners.is_empty() {
+            outcome = outcome.and(next_end(&mut listeners).await);
         }
         sweeper.abort();
         if let Some(tunnel) = tunnel {
             tunnel.stop().await;
         }
         outcome
+    }
+}
+
+/// Waits for a listener's end, and says how it ended.
+async fn next_end(listeners: &mut JoinSet<io::Result<()>>) -> Result<(), ServeError> {
+    match listeners.join_next().await {
+        Some(Ok(served)) => Ok(served?),
+        Some(Err(panicked)) => Err(ServeError::Listener(io::Error::other(panicked))),
+        None => Ok(()),
     }
 }
 
@@ -264,4 +273,21 @@ async fn bind_admin(admin: AdminListener) -> Result<Option<TcpListener>, ServeEr
 fn local_url(public: SocketAddr) -> PublicUrl {
     let url = format!("http://localhost:{}", public.port());
     PublicUrl::parse(&url).expect("localhost with a port is an origin")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_that_panics_has_failed() {
+        let mut listeners = JoinSet::new();
+        listeners.spawn(async { Ok(()) });
+        assert!(next_end(&mut listeners).await.is_ok());
+
+        listeners.spawn(async { panic!("a listener's panic") });
+        let ended = next_end(&mut listeners).await;
+        let said = ended.expect_err("a failure").to_string();
+        assert!(said.contains("a listener's panic"), "{said}");
+    }
 }
