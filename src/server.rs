@@ -122,7 +122,7 @@ impl ServerBuilder {
             public_addr,
             admin,
             admin_addr,
-            max_connections: config.limits.connections,
+            max_connections: connection::affordable(config.limits.connections),
             generated_passcode: is_generated.then_some(passcode),
             tunnel,
             shutdown,

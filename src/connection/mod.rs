@@ -5,6 +5,7 @@
 //! seconds and fit [`MAX_HEADER_BLOCK`], connections are counted, and silence has an end.
 
 mod exchange;
+mod file_limit;
 mod observed;
 mod places;
 mod progress;
@@ -23,6 +24,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::Service as _;
 
 use crate::web::client_address::Connection;
+pub(crate) use file_limit::affordable;
 use observed::Observed;
 use places::Places;
 use progress::Progress;
