@@ -89,6 +89,10 @@ impl ServerBuilder {
         let public_addr = public.local_addr()?;
         let admin = bind_admin(config.admin).await?;
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        if let Some(address) = admin_addr {
+            // Not on standard output, which is for what scripts read.
+            tracing::info!("the admin listener is on http://{address}");
+        }
 
         let tunnel = if self.tunnel {
             let tunnel = Tunnel::start(public_addr).await?;
@@ -263,7 +267,7 @@ async fn bind_admin(admin: AdminListener) -> Result<Option<TcpListener>, ServeEr
         AdminListener::Default(address) => match TcpListener::bind(address).await {
             Ok(listener) => Ok(Some(listener)),
             Err(error) => {
-                tracing::warn!(error = %error, "the admin listener's default address {address} is taken; running without (--admin-listen, ADMIN_ADDR)");
+                tracing::warn!(error = %error, "cannot listen on {address}, the admin listener's default address; running without it (--admin-listen, ADMIN_ADDR)");
                 Ok(None)
             }
         },
