@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{GrantEntry, GrantList};
-use crate::connection::reachable;
+use crate::web::listener_address::reachable;
 
 /// How long the server may take. It is on this machine, and nearly always answers at once.
 const TIMEOUT: Duration = Duration::from_secs(10);

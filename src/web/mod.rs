@@ -4,6 +4,7 @@
 pub mod body;
 pub mod client_address;
 pub mod cors;
+pub mod listener_address;
 pub mod note;
 pub mod origin;
 pub mod page;

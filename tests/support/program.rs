@@ -55,8 +55,20 @@ struct Heard {
 impl Launch {
     /// The binary without arguments, and with nothing in the environment but where programs are found.
     pub(crate) fn bare() -> Self {
+        Self::of(Command::new(env!("CARGO_BIN_EXE_remote-mcp-auth")))
+    }
+
+    /// Serving, by a shell that does this first.
+    pub(crate) fn serving_after(script: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", &format!("{script} && exec \"$@\""), "sh"])
+            .arg(env!("CARGO_BIN_EXE_remote-mcp-auth"));
+        Self::of(shell).for_stories()
+    }
+
+    fn of(mut command: Command) -> Self {
         let directory = TempDir::new().expect("a directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_remote-mcp-auth"));
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -66,8 +78,11 @@ impl Launch {
 
     /// On a free port, without the private listener, with the stories' passcode.
     pub(crate) fn serving() -> Self {
-        Self::bare()
-            .env("LISTEN_ADDR", "127.0.0.1:0")
+        Self::bare().for_stories()
+    }
+
+    fn for_stories(self) -> Self {
+        self.env("LISTEN_ADDR", "127.0.0.1:0")
             .env("ADMIN_ADDR", "off")
             .env("SIGN_IN_PASSCODE", PASSCODE)
     }
