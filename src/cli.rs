@@ -98,7 +98,8 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
     };
     match matches.subcommand() {
         Some(("check", _)) => {
-            println!("the configuration is valid");
+            // The exit code says it too: a reader who has gone changes nothing.
+            let _ = writeln!(io::stdout(), "the configuration is valid");
             ExitCode::SUCCESS
         }
         Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
@@ -133,7 +134,7 @@ fn load(matches: &ArgMatches) -> Result<Config, ConfigErrors> {
         .filter(|setting| setting.flag.is_some())
         .filter_map(|setting| Some((setting.key, typed(matches, setting.key)?)))
         .collect();
-    Config::load(&flags, &|name| env::var(name).ok(), Path::new("."))
+    Config::load(&flags, &|name| env::var_os(name), Path::new("."))
 }
 
 /// A flag may stand before or behind the command.
@@ -213,8 +214,7 @@ async fn show_or_revoke(
     };
     let id = revoke.get_one::<String>("id").cloned().unwrap_or_default();
     if admin::client::revoke(admin, &id).await? {
-        println!("revoked {id}");
-        return Ok(());
+        return Ok(writeln!(io::stdout(), "revoked {id}")?);
     }
     Err(format!("there is no grant {id}").into())
 }
