@@ -16,7 +16,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, prelude::*};
 use uuid::Uuid;
 
@@ -28,6 +28,9 @@ use crate::{
 /// Names a request in our log, in the caller's and in what a person reports.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
+
+/// Log lines that may wait to be written.
+const QUEUED_LINES: usize = 4096;
 const MAX_METHOD: usize = 20;
 
 /// Begins to log as configured. Lines are written as long as the guard is held.
@@ -36,7 +39,11 @@ const MAX_METHOD: usize = 20;
 ///
 /// If the process logs already.
 pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send + Sync>> {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    // The default queue of 128,000 lines takes 4 MB from the start. Lines that do not fit are
+    // dropped rather than waited for.
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUED_LINES)
+        .finish(io::stderr());
     let is_terminal = io::stderr().is_terminal();
     let format = config.log_format.unwrap_or(if is_terminal {
         LogFormat::Pretty

@@ -50,6 +50,9 @@ impl GuardedStream {
     /// The response that carries the stream.
     pub(super) fn into_response(self) -> Response {
         let watch = Watch {
+            // A call answers when it has something to say. Other streams say something at once, so
+            // that headers and buffers on the way are flushed.
+            opening: (!self.is_call).then_some(Bytes::from_static(b": open\n\n")),
             revoked: self.mcp.verifier.revoked(&self.authorization),
             stream: self,
             over: false,
@@ -63,6 +66,7 @@ impl GuardedStream {
 }
 
 struct Watch {
+    opening: Option<Bytes>,
     stream: GuardedStream,
     revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
     over: bool,
@@ -72,6 +76,9 @@ impl Watch {
     async fn next(&mut self) -> Option<Bytes> {
         if self.over {
             return None;
+        }
+        if let Some(opening) = self.opening.take() {
+            return Some(opening);
         }
         let now = self.stream.mcp.clock.now();
         let expires_at = self.stream.authorization.expires_at;
