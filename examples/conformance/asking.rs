@@ -73,14 +73,14 @@ async fn elicitation(arguments: Arguments, context: &Context) -> Outcome {
 }
 
 async fn ask(context: &Context, message: &str, schema: Value) -> Outcome {
-    let (action, content) = match context.elicit("response", message, schema).await? {
-        Elicited::Accepted(content) => ("accept", content),
+    let (action, form) = match context.elicit("response", message, schema).await? {
+        Elicited::Accepted(form) => ("accept", form),
         Elicited::Declined => ("decline", Arguments::new()),
         Elicited::Cancelled => ("cancel", Arguments::new()),
     };
-    let content = Value::Object(content);
+    let form = Value::Object(form);
     Ok(ToolResult::text(format!(
-        "User response: action={action}, content={content}"
+        "User response: action={action}, content={form}"
     )))
 }
 

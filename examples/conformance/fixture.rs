@@ -93,6 +93,12 @@ pub(crate) fn filled_in(answer: Elicited) -> Arguments {
     }
 }
 
+/// What was filled in among several answers.
+pub(crate) fn filled_in_at(answers: &Arguments, key: &str) -> Arguments {
+    let answer = answers.get(key).and_then(Elicited::read);
+    answer.map_or_else(Arguments::new, filled_in)
+}
+
 pub(crate) fn picture() -> Content {
     Content::Image {
         data: PNG.to_owned(),

@@ -112,10 +112,10 @@ impl Prompt for FnPrompt {
         arguments: Arguments,
         context: &Context,
     ) -> Result<PromptResult, CallError> {
-        let content = (self.get)(arguments, context).await?;
+        let said = (self.get)(arguments, context).await?;
         Ok(PromptResult {
             description: None,
-            messages: content.into_iter().map(PromptMessage::user).collect(),
+            messages: said.into_iter().map(PromptMessage::user).collect(),
         })
     }
 }

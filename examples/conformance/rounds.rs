@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::{
     asking::{prompt, said},
-    fixture::{Outcome, bare, filled_in, one, text},
+    fixture::{Outcome, bare, filled_in, filled_in_at, one, text},
 };
 
 pub(crate) fn tools() -> Vec<Arc<dyn Tool>> {
@@ -114,12 +114,12 @@ async fn multiple_inputs(context: &Context) -> Outcome {
             ("client_roots".to_owned(), Question::Roots),
         ])
         .await?;
+    let person = filled_in_at(&answers, "user_name");
     let answer = |key: &str| answers.get(key).unwrap_or(&Value::Null);
-    let name = answer("user_name").pointer("/content/name");
     Ok(ToolResult::text(format!(
         "{} {}, roots: {}",
         said(answer("greeting")),
-        name.and_then(Value::as_str).unwrap_or_default(),
+        text(&person, "name"),
         roots(answer("client_roots")),
     )))
 }

@@ -42,12 +42,12 @@ pub(crate) fn tools() -> Vec<Arc<dyn Tool>> {
         bare(
             "test_trigger_tool_change",
             "Says that the list of tools has changed.",
-            |_, context| Box::pin(tell(context, Change::Tools)),
+            |_, context| Box::pin(async { Ok(tell(context, Change::Tools)) }),
         ),
         bare(
             "test_trigger_prompt_change",
             "Says that the list of prompts has changed.",
-            |_, context| Box::pin(tell(context, Change::Prompts)),
+            |_, context| Box::pin(async { Ok(tell(context, Change::Prompts)) }),
         ),
         bare(
             "test_missing_capability",
@@ -97,7 +97,7 @@ async fn reconnection(context: &Context) -> Outcome {
     Ok(ToolResult::text("The client came back for this answer."))
 }
 
-async fn tell(context: &Context, change: Change) -> Outcome {
+fn tell(context: &Context, change: Change) -> ToolResult {
     context.changes().tell(change);
-    Ok(ToolResult::text("Who listens has been told."))
+    ToolResult::text("Who listens has been told.")
 }

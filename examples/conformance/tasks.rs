@@ -9,7 +9,9 @@ use remote_mcp_auth::mcp::feature::{
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::fixture::{Arguments, Outcome, filled_in, nothing, one, task_tool, text, tool};
+use crate::fixture::{
+    Arguments, Outcome, filled_in, filled_in_at, nothing, one, task_tool, text, tool,
+};
 
 /// JSON-RPC's own code for what went wrong inside.
 const INTERNAL_ERROR: i32 = -32603;
@@ -118,9 +120,8 @@ async fn multi_input(context: &Context) -> Outcome {
             ),
         ])
         .await?;
-    let name = answers.get("name");
-    let name = name.and_then(|answer| answer.pointer("/content/name")?.as_str());
-    let name = name.unwrap_or("nobody");
+    let person = filled_in_at(&answers, "name");
+    let name = text(&person, "name");
     Ok(ToolResult::text(format!("Both answered, by {name}.")))
 }
 

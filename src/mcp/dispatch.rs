@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
+    asking::Asker,
     era::Era,
-    feature::{CallError, Capability, Context, Features, Stop, ToolResult},
+    feature::{CallError, Capability, Context, Features, Stop, TaskSupport, ToolResult},
     jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
 };
 use crate::model::scope::{Requirement, Scope, ScopeSet};
@@ -143,6 +144,10 @@ async fn call_tool(
     era: Era,
 ) -> Outcome {
     let registered = features.tool(name).ok_or_else(|| unknown("tool", name))?;
+    let is_task = matches!(context.asker, Asker::Task(_));
+    if registered.definition.task == TaskSupport::Required && !is_task {
+        return Err(Fault::Capability(Capability::Tasks));
+    }
     let tool = registered.shared();
     tool.prepare(&arguments, context).await?;
     let result = tool.call(arguments, context).await?;

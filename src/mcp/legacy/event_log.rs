@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::body::Bytes;
@@ -15,6 +16,9 @@ use crate::mcp::sse::Events;
 /// How much a stream remembers at most.
 const MAX_EVENTS: usize = 1000;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+/// How long a client has to come back before what it missed is no longer collected.
+const RESUME_WITHIN: Duration = Duration::from_mins(5);
 
 /// How long a client that was cut off should wait before it comes back, in milliseconds.
 const RETRY_MS: u32 = 500;
@@ -119,9 +123,15 @@ impl EventLog {
         self.changed.send_replace(());
     }
 
-    /// Comes back when nobody reads any more.
-    pub(super) async fn closed(&self) {
-        self.changed.closed().await;
+    /// Comes back when nobody has read for so long that nobody is expected any more.
+    pub(super) async fn abandoned(&self) {
+        loop {
+            self.changed.closed().await;
+            tokio::time::sleep(RESUME_WITHIN).await;
+            if !self.is_read() {
+                return;
+            }
+        }
     }
 
     /// Whether somebody reads.
@@ -191,5 +201,38 @@ impl Cursor {
             }
             self.changed.changed().await.ok()?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    async fn read(log: &Arc<EventLog>, last: Option<u64>) -> Vec<String> {
+        let text = |event: Bytes| String::from_utf8(event.to_vec()).unwrap();
+        log.read(last).map(text).collect().await
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_cut_off_comes_back_for_the_rest() {
+        let log = Arc::new(EventLog::new(7, true));
+        log.detach();
+        log.push(b"{}");
+        let first = read(&log, None).await;
+        assert_eq!(first, ["id: 7-0\nretry: 500\ndata: \n\n"]);
+        log.finish();
+        let rest = read(&log, Some(0)).await;
+        assert_eq!(rest, ["id: 7-1\nevent: message\ndata: {}\n\n"]);
+    }
+
+    #[tokio::test]
+    async fn only_clients_that_were_told_how_to_come_back_are_cut_off() {
+        let log = Arc::new(EventLog::new(0, false));
+        log.detach();
+        log.push(b"{}");
+        log.finish();
+        assert_eq!(read(&log, None).await.len(), 1);
     }
 }

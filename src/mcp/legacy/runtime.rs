@@ -110,6 +110,8 @@ impl SessionRuntime {
         let mut state = self.lock();
         if let Some(last) = last
             && let Some(log) = state.streams.get(&last.stream)
+            // Where nothing will be added any more, only the rest of an answer is of use.
+            && !(log.is_finished() && state.listening == Some(last.stream))
         {
             return (Arc::clone(log), Some(last.event));
         }

@@ -25,7 +25,7 @@ use crate::mcp::{
     feature::{Capability, Context, Outgoing, TaskSupport},
     jsonrpc::{self, INVALID_PARAMS, RpcError},
     sse::{self, GuardedStream},
-    tasks::{Task, input_request},
+    tasks::{BreaksOff, Task, input_request},
     transport::accepts_events,
 };
 
@@ -215,7 +215,10 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     // Neither progress nor log messages are sent for tasks.
     call.context.outlet = None;
     let created = created(&task);
+    // A tool that panics ends its task too.
+    let breaks_off = BreaksOff(Arc::clone(&task), Arc::clone(&mcp.clock));
     tokio::spawn(async move {
+        let _breaks_off = breaks_off;
         let outcome = tokio::select! {
             outcome = dispatch::run(&features, work, &call.context, Era::Modern) => outcome,
             () = task.cancelled.cancelled() => return,
