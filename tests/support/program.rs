@@ -203,10 +203,15 @@ impl Program {
         )
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal: `TERM`, `INT`, `STOP`, `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
+            .args(["-s", name, &self.pid().to_string()])
             .status();
         assert!(
             status.is_ok_and(|status| status.success()),
@@ -257,7 +262,7 @@ impl Drop for Program {
             return;
         }
         // Politely first, so that it can take its own children along.
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         let _ = Command::new("kill")
             .args(["-s", "TERM", &pid])
             .stderr(Stdio::null())
