@@ -13,7 +13,6 @@ use std::{
 use axum::{
     extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue},
-    middleware::Next,
     response::Response,
 };
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -73,14 +72,17 @@ pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send 
     Ok(guard)
 }
 
-/// Middleware around every request: gives it an id and logs what came of it.
-pub(crate) async fn log_request(request: Request, next: Next) -> Response {
+/// Surrounds the answer to a request: gives it an id and logs what came of it.
+pub(crate) async fn log_request<A: Future<Output = Response>>(
+    request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
     // It is measured, not decided upon, so it needs no clock that can be turned.
     let began = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
+    let mut response = answer(request).await;
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     log(&response, &method, route, &id, began.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);

@@ -32,7 +32,6 @@ use crate::{
     web::{
         cors,
         origin::{AllowedHosts, AllowedOrigins},
-        panic,
     },
 };
 
@@ -98,8 +97,6 @@ pub fn routes(state: Arc<McpState>) -> Router {
     let endpoint = Router::new()
         .route(MCP_PATH, routing::any(transport::endpoint))
         .route(&format!("{MCP_PATH}/"), routing::any(transport::endpoint))
-        // Inside the guard, so that a browser can read the answer to a panic too.
-        .layer(panic::catch())
         .layer(guarded);
     let discovery = Router::new()
         .route(metadata::ROOT_PATH, routing::get(metadata::get))

@@ -1,11 +1,12 @@
 //! What a caller is told when a handler panics. The server lives on.
 
-use std::any::Any;
+use std::{any::Any, panic::AssertUnwindSafe};
 
 use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use futures_util::FutureExt as _;
 use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -17,6 +18,12 @@ use super::Json;
 /// server may have of its own.
 pub fn catch() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
     CatchPanicLayer::custom(answer)
+}
+
+/// The same for one answer, without a layer.
+pub async fn caught(answering: impl Future<Output = Response>) -> Response {
+    let answered = AssertUnwindSafe(answering).catch_unwind().await;
+    answered.unwrap_or_else(answer)
 }
 
 fn answer(_: Box<dyn Any + Send>) -> Response {
