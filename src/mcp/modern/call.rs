@@ -201,7 +201,8 @@ impl Call {
 async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     let features = Arc::clone(&call.mcp.features);
     match dispatch::prepare_task(&features, &work, &call.context).await {
-        Ok(()) => {}
+        Ok(None) => {}
+        Ok(Some(refusal)) => return Ok(complete(refusal, None)),
         Err(Fault::InputRequired) => return call.input_required(),
         Err(fault) => return Err(fault),
     }
