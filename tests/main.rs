@@ -14,6 +14,8 @@ mod cors;
 mod curl_flows;
 mod discovery;
 mod documentation;
+mod every_method;
+mod every_version;
 mod gotchas;
 mod layering;
 mod legacy_calls;
