@@ -17,6 +17,8 @@ mod documentation;
 mod every_method;
 mod every_version;
 mod gotchas;
+mod hostile_input;
+mod hostile_sizes;
 mod layering;
 mod legacy_calls;
 mod legacy_requests;
