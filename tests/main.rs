@@ -41,6 +41,7 @@ mod real_clients;
 mod refresh_rotation;
 mod registration;
 mod registration_limits;
+mod scopes;
 mod store_contract;
 mod support;
 mod token_exchange;
