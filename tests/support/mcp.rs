@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, Request, Site};
+use super::{Answer, Events, Request, Site};
 
 /// A client with an access token and, once initialized, a session.
 #[derive(Clone)]
@@ -46,9 +46,28 @@ impl McpClient {
         client
     }
 
+    /// The same with these capabilities.
+    pub(crate) async fn declaring(
+        site: &Site,
+        token: &str,
+        version: &str,
+        capabilities: Value,
+    ) -> Self {
+        let mut client = Self::new(site, token);
+        let mut message = initialize_message(version);
+        message["params"]["capabilities"] = capabilities;
+        let result = client.begin(&message).await;
+        assert_eq!(result["protocolVersion"], version, "{result}");
+        client
+    }
+
     /// Opens a session and returns the result of `initialize`.
     pub(crate) async fn initialize(&mut self, version: &str) -> Value {
-        let answer = self.post(&initialize_message(version)).await.expect(200);
+        self.begin(&initialize_message(version)).await
+    }
+
+    async fn begin(&mut self, message: &Value) -> Value {
+        let answer = self.post(message).await.expect(200);
         let result = answer.rpc()["result"].clone();
         self.session = Some(answer.header("mcp-session-id").to_owned());
         let version = result["protocolVersion"]
@@ -117,6 +136,49 @@ impl McpClient {
     /// Opens the stream on which the server may speak by itself.
     pub(crate) async fn stream(&self) -> reqwest::Response {
         self.http(Method::GET).open().await
+    }
+
+    /// The same, to be read event by event. `last`: the event after which it goes on.
+    pub(crate) async fn events(&self, last: Option<&str>) -> Events {
+        let request = self.http(Method::GET);
+        let request = match last {
+            Some(last) => request.header("last-event-id", last),
+            None => request,
+        };
+        Events::of(request.open().await)
+    }
+
+    /// Calls a tool that answers with a stream. Progress is asked for, under the id's own name.
+    pub(crate) async fn open(&self, id: u64, tool: &str, arguments: &Value) -> Events {
+        let meta = json!({ "progressToken": id });
+        let params = json!({ "name": tool, "arguments": arguments, "_meta": meta });
+        let message =
+            json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params });
+        Events::of(self.http(Method::POST).json(&message).open().await)
+    }
+
+    /// The first message that comes of calling a tool: its result, or what the server wants first.
+    pub(crate) async fn call_open(&self, tool: &str) -> Value {
+        let params = json!({ "name": tool, "arguments": {} });
+        let message =
+            json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params });
+        let response = self.http(Method::POST).json(&message).open().await;
+        if response.headers()["content-type"] == "text/event-stream" {
+            return Events::of(response).message().await;
+        }
+        Answer::read(response).await.rpc()
+    }
+
+    /// Answers a request of the server's.
+    pub(crate) async fn answer(&self, id: &Value, result: &Value) {
+        let message = json!({ "jsonrpc": "2.0", "id": id, "result": result });
+        self.post(&message).await.expect(202);
+    }
+
+    /// Sends a notification.
+    pub(crate) async fn notify(&self, method: &str, params: &Value) {
+        let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
+        self.post(&message).await.expect(202);
     }
 
     /// Ends the session.

@@ -2,7 +2,10 @@
 
 mod answer;
 mod browser;
+mod events;
+mod fixtures;
 mod mcp;
+mod modern;
 mod oauth;
 pub(crate) mod outside;
 mod params;
@@ -13,7 +16,10 @@ mod site;
 
 pub(crate) use answer::Answer;
 pub(crate) use browser::{Arrival, Browser, Page};
+pub(crate) use events::{Events, PATIENCE};
+pub(crate) use fixtures::Workshop;
 pub(crate) use mcp::{McpClient, initialize_message};
+pub(crate) use modern::{CAPABILITIES_KEY, MODERN, ModernClient, TASKS, VERSION_KEY, header_form};
 pub(crate) use oauth::{
     CHALLENGE, Connected, OAuthClient, REDIRECT_URI, Tokens, VERIFIER, connect,
 };

@@ -3,9 +3,10 @@
 use std::{ops::Deref, sync::Arc, thread, time::Duration};
 
 use remote_mcp_auth::{
-    CancellationToken, Server,
+    CancellationToken, Server, ServerBuilder,
     clock::{Clock, ManualClock, Timestamp},
     config::Config,
+    mcp::feature::Changes,
 };
 use tokio::sync::oneshot;
 
@@ -16,6 +17,7 @@ pub(crate) struct TestServer {
     site: Site,
     admin: Option<Site>,
     clock: Arc<ManualClock>,
+    changes: Changes,
     shutdown: CancellationToken,
     stopped: oneshot::Receiver<()>,
 }
@@ -28,6 +30,14 @@ impl TestServer {
 
     /// With these settings besides.
     pub(crate) async fn with<const N: usize>(settings: [(&str, &str); N]) -> Self {
+        Self::offering(settings, |builder| builder).await
+    }
+
+    /// With these settings besides, and with tools, prompts and resources of the story's own.
+    pub(crate) async fn offering<const N: usize>(
+        settings: [(&str, &str); N],
+        offer: impl FnOnce(ServerBuilder) -> ServerBuilder + Send + 'static,
+    ) -> Self {
         let defaults = [
             ("listen", "127.0.0.1:0"),
             ("admin_listen", "127.0.0.1:0"),
@@ -36,7 +46,14 @@ impl TestServer {
         let set_here = |key: &str| settings.iter().any(|(other, _)| *other == key);
         let defaults = defaults.into_iter().filter(|(key, _)| !set_here(key));
         let config = Config::from_settings(defaults.chain(settings)).expect("valid settings");
+        Self::configured(config, offer).await
+    }
 
+    /// With this configuration, whatever it says.
+    pub(crate) async fn configured(
+        config: Config,
+        offer: impl FnOnce(ServerBuilder) -> ServerBuilder + Send + 'static,
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_767_225_600_000)));
         let shutdown = CancellationToken::new();
         let (bound, when_bound) = oneshot::channel();
@@ -52,13 +69,11 @@ impl TestServer {
                 .expect("a runtime");
             runtime.block_on(async {
                 let clock: Arc<dyn Clock> = clock;
-                let server = Server::builder(config)
-                    .clock(clock)
-                    .bind()
-                    .await
-                    .expect("free ports");
+                let builder = offer(Server::builder(config).clock(clock));
+                let changes = builder.changes();
+                let server = builder.bind().await.expect("free ports");
                 let url = server.connector_url().to_owned();
-                let _ = bound.send((server.public_addr(), server.admin_addr(), url));
+                let _ = bound.send((server.public_addr(), server.admin_addr(), url, changes));
                 server
                     .run(shutdown)
                     .await
@@ -68,7 +83,8 @@ impl TestServer {
             let _ = stopping.send(());
         });
 
-        let (addr, admin_addr, connector_url) = when_bound.await.expect("the server starts");
+        let (addr, admin_addr, connector_url, changes) =
+            when_bound.await.expect("the server starts");
         let public_url = connector_url
             .strip_suffix("/mcp")
             .expect("the connector URL ends in /mcp");
@@ -76,6 +92,7 @@ impl TestServer {
             site: Site::new(addr, public_url),
             admin: admin_addr.map(|addr| Site::new(addr, &format!("http://{addr}"))),
             clock,
+            changes,
             shutdown,
             stopped,
         }
@@ -89,6 +106,11 @@ impl TestServer {
     /// Turns the server's clock forward.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// What tells the server's clients of changes.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     /// Asks the server to stop, and returns at once.
