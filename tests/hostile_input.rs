@@ -247,7 +247,6 @@ async fn a_tool_that_panics_takes_nothing_with_it() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: a panic is answered 500 without JSON-RPC, and breaks a stream of 2026-07-28"]
 async fn a_panic_is_an_internal_error_of_the_protocol() {
     let shop = Workshop::open().await;
     let modern = shop.modern().await.saying("progressToken", json!(1));

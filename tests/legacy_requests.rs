@@ -211,7 +211,6 @@ async fn a_client_is_asked_only_what_it_can_do() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: versions without pages to visit, or without elicitation, are asked all the same"]
 async fn a_client_is_not_asked_what_its_version_does_not_have() {
     let shop = Workshop::open().await;
     // URL mode came with 2025-11-25, elicitation itself with 2025-06-18.

@@ -80,7 +80,6 @@ async fn a_state_is_good_for_one_client_one_request_and_a_while() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: parameters that cannot be read as a value bind the state to nothing"]
 async fn a_state_is_bound_to_arguments_beside_a_member_that_is_too_deep() {
     let shop = Workshop::open().await;
     let mcp = able(&shop).await;

@@ -243,7 +243,6 @@ async fn prompts_and_resources_ask_as_tools_do() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: a resource that was read with answers may be kept for a minute"]
 async fn what_was_answered_with_answers_is_not_kept() {
     let shop = Workshop::open().await;
     let mcp = able(&shop).await;

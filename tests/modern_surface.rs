@@ -273,7 +273,6 @@ async fn completion_is_capped_and_knows_what_it_completes() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: an unknown variable of a template is completed with nothing"]
 async fn a_variable_that_a_template_does_not_have_is_not_completed() {
     let shop = Workshop::open().await;
     let reference = json!({ "type": "ref/resource", "uri": "test://items/{id}" });

@@ -1,8 +1,9 @@
 //! The one core behind both eras: which method does what. Here is the only match on the names of
 //! methods that both have.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe};
 
+use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
@@ -101,8 +102,17 @@ pub(super) fn prepare(
     Ok(Prepared::Answer(answer))
 }
 
-/// Runs a handler.
+/// Runs a handler. One that panics has failed, and nothing else has.
 pub(super) async fn run(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
+    let running = AssertUnwindSafe(handle(features, work, context, era));
+    running.catch_unwind().await.unwrap_or_else(|_| {
+        // The panic hook has logged it, with its place.
+        let message = "the server failed to answer; it has been logged";
+        Err(RpcError::new(INTERNAL_ERROR, message).into())
+    })
+}
+
+async fn handle(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
     match work {
         Work::Tool { name, arguments } => call_tool(features, &name, arguments, context, era).await,
         Work::Prompt { name, arguments } => {

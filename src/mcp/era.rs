@@ -129,6 +129,16 @@ impl Era {
         self == Self::Modern
     }
 
+    /// Whether progress comes with words.
+    pub fn has_progress_messages(self) -> bool {
+        self.is_at_least(LegacyVersion::V2025_03_26)
+    }
+
+    /// Whether people can be asked during a call.
+    pub fn has_elicitation(self) -> bool {
+        self.is_at_least(LegacyVersion::V2025_06_18)
+    }
+
     /// Whether elicitation has modes, and visits to pages.
     pub fn has_elicitation_modes(self) -> bool {
         self.is_at_least(LegacyVersion::V2025_11_25)

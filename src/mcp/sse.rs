@@ -82,13 +82,22 @@ impl Watch {
         }
         let now = self.stream.mcp.clock.now();
         let expires_at = self.stream.authorization.expires_at;
+        if now >= expires_at {
+            self.over = true;
+            return self.stream.farewell.take();
+        }
         let rest = expires_at.since(now).min(KEEP_ALIVE);
         tokio::select! {
             biased;
             () = self.stream.mcp.shutdown.cancelled(), if !self.stream.is_call => {}
             () = self.stream.ended.cancelled() => {}
             () = &mut self.revoked => {}
-            event = self.stream.events.next() => return event,
+            event = self.stream.events.next() => {
+                // It may have waited for long.
+                if self.stream.mcp.clock.now() < expires_at {
+                    return event;
+                }
+            }
             () = tokio::time::sleep(rest) => {
                 if self.stream.mcp.clock.now() < expires_at {
                     return Some(Bytes::from_static(b": keep-alive\n\n"));

@@ -183,8 +183,9 @@ impl Task {
 
     /// Ends the task unless it has ended.
     pub(super) fn cancel(&self, now: Timestamp) {
-        self.cancelled.cancel();
+        // In this order: the work that is told may end with an error of its own.
         self.end(Ended::Cancelled, now);
+        self.cancelled.cancel();
     }
 
     /// Ends the task with what came of the work.

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     access::Authorization,
-    mcp::{asking::Asker, jsonrpc::RpcError},
+    mcp::{asking::Asker, era::Era, jsonrpc::RpcError},
     model::{client::ClientId, scope::ScopeSet, user::UserId},
 };
 
@@ -102,6 +102,7 @@ pub(in crate::mcp) enum Outgoing {
 pub struct Context {
     pub(in crate::mcp) authorization: Arc<Authorization>,
     pub(in crate::mcp) capabilities: ClientCapabilities,
+    pub(in crate::mcp) era: Era,
     pub(in crate::mcp) cancelled: CancellationToken,
     pub(in crate::mcp) changes: Changes,
     /// Where notifications go; `None`: the client takes none.
@@ -157,7 +158,7 @@ impl Context {
         if let Some(total) = total {
             params.insert("total".to_owned(), json!(total));
         }
-        if let Some(message) = message {
+        if let Some(message) = message.filter(|_| self.era.has_progress_messages()) {
             params.insert("message".to_owned(), json!(message));
         }
         self.notify("notifications/progress", Value::Object(params))

@@ -4,6 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::schema;
+use crate::mcp::era::Era;
 
 /// What a client said it can do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -61,6 +62,18 @@ impl ClientCapabilities {
     /// Whether the client can do that.
     pub fn contains(self, capability: Capability) -> bool {
         self.0 & capability as u8 != 0
+    }
+
+    /// What is left in an era that does not have all of it.
+    pub(in crate::mcp) fn within(self, era: Era) -> Self {
+        let mut without = 0;
+        if !era.has_elicitation() {
+            without |= Capability::ElicitationForm as u8;
+        }
+        if !era.has_elicitation_modes() {
+            without |= Capability::ElicitationUrl as u8;
+        }
+        Self(self.0 & !without)
     }
 
     fn with(self, capability: Capability) -> Self {

@@ -312,7 +312,10 @@ impl Features {
         value: &str,
     ) -> Option<Vec<String>> {
         let known = self.templates.iter();
-        let mut known = known.filter(|t| t.definition().uri_template == uri_template);
+        let mut known = known.filter(|template| {
+            let pattern = template.definition().uri_template;
+            pattern == uri_template && variables(pattern).any(|name| name == variable)
+        });
         known
             .next()
             .map(|template| template.complete(variable, value))
@@ -352,6 +355,18 @@ impl fmt::Debug for Features {
             .field("tools", &self.tools_by_name.keys())
             .finish_non_exhaustive()
     }
+}
+
+/// The variables of a pattern of addresses (RFC 6570 §2.2).
+fn variables(pattern: &str) -> impl Iterator<Item = &str> {
+    let expressions = pattern.split('{').skip(1);
+    expressions
+        .filter_map(|rest| rest.split_once('}'))
+        .flat_map(|(expression, _)| {
+            let list = expression.trim_start_matches(['+', '#', '.', '/', ';', '?', '&']);
+            list.split(',')
+        })
+        .map(|variable| variable.split(['*', ':']).next().unwrap_or_default())
 }
 
 fn check_name(name: &'static str) -> Result<&'static str, RegistryError> {

@@ -6,17 +6,14 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::{
-    http::StatusCode,
-    response::{IntoResponse, Response},
-};
+use axum::response::Response;
 use futures_util::future::poll_immediate;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{Exchange, Session, reply, stream};
+use super::{Exchange, Session, reply_outcome, stream};
 use crate::mcp::{
     asking::Asker,
     dispatch::{self, Fault, Work},
@@ -66,7 +63,8 @@ pub(super) fn context(
     };
     Context {
         authorization: Arc::clone(exchange.authorization),
-        capabilities: session.client,
+        capabilities: session.client.within(Era::Legacy(session.version)),
+        era: Era::Legacy(session.version),
         cancelled: CancellationToken::new(),
         changes: exchange.mcp.changes.clone(),
         outlet,
@@ -99,9 +97,8 @@ pub(super) async fn answer(
     });
     // Most handlers are over at once, and need neither a task nor a stream.
     if let Some(outcome) = poll_immediate(&mut running).await {
-        let answer = super::answer(id, outcome);
         let Ok(first) = sent.try_recv() else {
-            return reply(exchange.headers, answer);
+            return reply_outcome(exchange.headers, id, outcome);
         };
         let runtime = exchange.mcp.internal.runtimes.of(session.id);
         let log = runtime.open_stream(session.version);
@@ -109,7 +106,7 @@ pub(super) async fn answer(
         while let Ok(more) = sent.try_recv() {
             put(&log, more);
         }
-        log.push(&answer);
+        log.push(&super::answer(id, outcome));
         log.finish();
         return stream(exchange, &runtime, &log, None, true);
     }
@@ -128,15 +125,18 @@ pub(super) async fn answer(
             // Work that was started elsewhere is told, however the call ended.
             cancelled.cancel();
             runtime.finish(&id);
-            // A call that was cancelled is not answered.
-            outcome.map(|outcome| super::answer(&id, outcome))
+            outcome
         })
     };
     let Some(first) = sent.recv().await else {
         // The handler is over and has sent nothing.
         return match call.await {
-            Ok(Some(answer)) => reply(exchange.headers, answer),
-            Ok(None) => StatusCode::ACCEPTED.into_response(),
+            Ok(Some(outcome)) => reply_outcome(exchange.headers, id, outcome),
+            // HTTP wants an answer even where the protocol does not.
+            Ok(None) => {
+                let error = RpcError::new(INVALID_REQUEST, "the call was cancelled");
+                reply_outcome(exchange.headers, id, Err(error))
+            }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
     };
@@ -149,7 +149,8 @@ pub(super) async fn answer(
             put(&log, message);
         }
         match call.await {
-            Ok(Some(answer)) => log.push(&answer),
+            Ok(Some(outcome)) => log.push(&super::answer(&id, outcome)),
+            // A call that was cancelled is not answered.
             Ok(None) => {}
             Err(_) => {
                 let error = RpcError::new(jsonrpc::INTERNAL_ERROR, "the server failed to answer");

@@ -24,7 +24,9 @@ use super::{
     era::{Era, LegacyVersion},
     feature::{Changes, LogLevel},
     guard,
-    jsonrpc::{self, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError},
+    jsonrpc::{
+        self, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError,
+    },
     rejection::Rejection,
     sse::{self, GuardedStream},
     transport::{accepts_events, accepts_json},
@@ -318,6 +320,21 @@ fn answer(id: &RawValue, outcome: Result<Vec<u8>, RpcError>) -> Vec<u8> {
     match outcome {
         Ok(result) => jsonrpc::result(id, &result),
         Err(error) => jsonrpc::error(Some(id), &error),
+    }
+}
+
+/// The answer to a call. That the server failed is said in the status too.
+fn reply_outcome(
+    headers: &HeaderMap,
+    id: &RawValue,
+    outcome: Result<Vec<u8>, RpcError>,
+) -> Response {
+    match outcome {
+        Err(error) if error.code == INTERNAL_ERROR => {
+            let body = jsonrpc::error(Some(id), &error);
+            jsonrpc::respond(StatusCode::INTERNAL_SERVER_ERROR, body)
+        }
+        outcome => reply(headers, answer(id, outcome)),
     }
 }
 

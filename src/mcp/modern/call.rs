@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
-use super::{Answer, Modern, complete, request_state::fingerprint, told};
+use super::{Answer, Cache, Modern, complete, request_state::fingerprint, told};
 use crate::mcp::{
     McpState,
     asking::{Asker, OpenQuestions},
@@ -136,6 +136,7 @@ fn context(
     Context {
         authorization: Arc::clone(modern.exchange.authorization),
         capabilities: envelope.capabilities,
+        era: Era::Modern,
         cancelled: CancellationToken::new(),
         changes: modern.exchange.mcp.changes.clone(),
         outlet,
@@ -153,7 +154,7 @@ struct Call {
     /// What the request was, for the state of another round.
     method: String,
     params: Option<Box<RawValue>>,
-    cache: Option<&'static str>,
+    cache: Option<Cache>,
 }
 
 /// A running call: its result.
@@ -163,7 +164,13 @@ impl Call {
     async fn run(self, work: Work) -> Result<Vec<u8>, Fault> {
         let features = &self.mcp.features;
         match dispatch::run(features, work, &self.context, Era::Modern).await {
-            Ok(result) => Ok(complete(result, self.cache)),
+            Ok(result) => {
+                // What depended on answers is good for this one call.
+                let was_asked = !self.context.lock_answers().is_empty();
+                let cache = self.cache;
+                let cache = cache.map(|(scope, ttl)| (scope, if was_asked { 0 } else { ttl }));
+                Ok(complete(result, cache))
+            }
             Err(Fault::InputRequired) => self.input_required(),
             Err(fault) => Err(fault),
         }

@@ -120,7 +120,10 @@ fn discover(modern: &Modern<'_>) -> Vec<u8> {
         capabilities.insert("extensions".to_owned(), json!({ TASKS_EXTENSION: {} }));
     }
     let result = json!({ "supportedVersions": [MODERN], "capabilities": capabilities });
-    complete(result.to_string().into_bytes(), Some("public"))
+    complete(
+        result.to_string().into_bytes(),
+        Some(("public", LIST_TTL_MS)),
+    )
 }
 
 #[derive(Deserialize)]
@@ -159,7 +162,7 @@ fn task(modern: &Modern<'_>, method: &str, params: Option<&RawValue>) -> Result<
 }
 
 /// Who may keep a result of `method`: what depends on the token is the person's own.
-fn cache(method: &str) -> Option<&'static str> {
+fn cache(method: &str) -> Option<Cache> {
     matches!(
         method,
         "tools/list"
@@ -168,8 +171,11 @@ fn cache(method: &str) -> Option<&'static str> {
             | "resources/templates/list"
             | "resources/read"
     )
-    .then_some("private")
+    .then_some(("private", LIST_TTL_MS))
 }
+
+/// Who may keep a result, and for how many milliseconds.
+type Cache = (&'static str, u32);
 
 /// What every complete result ends with.
 static SERVER_META: LazyLock<String> = LazyLock::new(|| {
@@ -179,15 +185,15 @@ static SERVER_META: LazyLock<String> = LazyLock::new(|| {
 
 /// Adds to a result what this era wants in each. `cache`: who may keep it, where the method says.
 /// The members are written behind those of the object that `result` is, which costs no second pass.
-fn complete(mut result: Vec<u8>, cache: Option<&str>) -> Vec<u8> {
+fn complete(mut result: Vec<u8>, cache: Option<Cache>) -> Vec<u8> {
     debug_assert!(result.ends_with(b"}"));
     result.pop();
     if !result.ends_with(b"{") {
         result.push(b',');
     }
     result.extend_from_slice(b"\"resultType\":\"complete\",");
-    if let Some(scope) = cache {
-        let hints = format!("\"ttlMs\":{LIST_TTL_MS},\"cacheScope\":\"{scope}\",");
+    if let Some((scope, ttl)) = cache {
+        let hints = format!("\"ttlMs\":{ttl},\"cacheScope\":\"{scope}\",");
         result.extend_from_slice(hints.as_bytes());
     }
     result.extend_from_slice(SERVER_META.as_bytes());
@@ -214,6 +220,7 @@ fn refuse(modern: &Modern<'_>, id: &RawValue, fault: Fault) -> Response {
     };
     let status = match error.code {
         METHOD_NOT_FOUND => StatusCode::NOT_FOUND,
+        jsonrpc::INTERNAL_ERROR => StatusCode::INTERNAL_SERVER_ERROR,
         jsonrpc::INVALID_REQUEST | MISSING_CAPABILITY => StatusCode::BAD_REQUEST,
         code if (-32099..=-32020).contains(&code) => StatusCode::BAD_REQUEST,
         _ => StatusCode::OK,
