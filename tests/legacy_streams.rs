@@ -209,6 +209,10 @@ async fn resources_are_watched_one_by_one() {
     let told = |uri: &str| shop.changes().tell(Change::Resource(uri.into()));
 
     told("test://note");
+    // When this one is there, the one before was passed over.
+    shop.changes().tell(Change::Tools);
+    let message = events.message().await;
+    assert_eq!(message["method"], "notifications/tools/list_changed");
     assert_eq!(mcp.result("resources/subscribe", &note).await, json!({}));
     let sub = json!({ "uri": "test://items/1" });
     assert_eq!(mcp.result("resources/subscribe", &sub).await, json!({}));
