@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::{
     app::App,
-    clock::{Clock, Timestamp},
+    clock::Clock,
     model::{
         grant::{Grant, GrantId},
         resource::is_loopback_host,
@@ -112,8 +112,8 @@ impl From<Grant> for GrantEntry {
             client_name: grant.client_name,
             scope: grant.scopes.to_string(),
             resource: grant.resource.to_string(),
-            created_at: Timestamp::as_secs(grant.created_at),
-            last_used_at: Timestamp::as_secs(grant.last_used_at),
+            created_at: grant.created_at.as_secs(),
+            last_used_at: grant.last_used_at.as_secs(),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::http::HeaderName;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -58,10 +57,9 @@ impl App {
         let clock = parts.clock;
         let public_url = parts.public_url;
         let scopes = Arc::new(config.scopes.clone());
-        let header = config.proxies.header.as_deref();
         let proxies = Arc::new(TrustedProxies::new(
             config.proxies.trusted.clone(),
-            header.and_then(|name| HeaderName::try_from(name).ok()),
+            config.proxies.header.clone(),
         ));
         let sign_in_throttle = limits.rate_limits.then(|| {
             Arc::new(SignInThrottle::new(SignInLimits {
@@ -70,10 +68,12 @@ impl App {
                 decay: limits.sign_in_failure_decay,
             }))
         });
-        let registration_throttle = limits.rate_limits.then(|| {
-            let refill = std::time::Duration::from_secs(1) / limits.registrations_per_second;
-            Arc::new(Throttle::new(limits.registration_burst, refill))
-        });
+        let throttle = |burst, per_second| {
+            limits.rate_limits.then(|| {
+                let refill = std::time::Duration::from_secs(1) / per_second;
+                Arc::new(Throttle::new(burst, refill))
+            })
+        };
         let oauth = OAuthState {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -95,7 +95,14 @@ impl App {
                 refresh_grace: config.lifetimes.refresh_grace,
             },
             redirect_schemes: config.redirect_schemes.clone().into(),
-            registration_throttle,
+            registration_throttle: throttle(
+                limits.registration_burst,
+                limits.registrations_per_second,
+            ),
+            authorization_throttle: throttle(
+                limits.authorization_burst,
+                limits.authorizations_per_second,
+            ),
             proxies,
         };
         let verifier = StoreVerifier::new(
@@ -134,5 +141,34 @@ impl App {
             oauth,
             mcp: Arc::new(mcp),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[test]
+    fn the_extremes_that_are_accepted_can_be_reckoned_with() {
+        let config = Config::from_settings([
+            ("limits.sign_in_failures_per_address", "1000000000"),
+            ("limits.sign_in_failures", "1"),
+            ("limits.sign_in_failure_decay", "10y"),
+            ("limits.registrations_per_second", "1000000000"),
+        ]);
+        let parts = Parts {
+            clock: Arc::new(SystemClock),
+            public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
+            passcode: Arc::new(Passcode::generate()),
+            offer: Box::new(|_| Ok(())),
+            changes: Changes::default(),
+            shutdown: CancellationToken::new(),
+        };
+        let app = App::new(&config.unwrap(), parts).unwrap();
+        let throttle = app.oauth.identity.throttle.unwrap();
+        let (address, now) = ([192, 0, 2, 1].into(), app.clock.now());
+        assert!(throttle.attempt(address, now).is_ok());
+        assert!(throttle.attempt(address, now).is_err());
     }
 }

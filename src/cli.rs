@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Server,
+    Server, ServerBuilder,
     admin::{self, GrantEntry},
     config::{self, AdminListener, Config, ConfigErrors, Setting},
     telemetry,
@@ -77,6 +77,20 @@ fn flag(setting: &'static Setting) -> Option<Arg> {
 
 /// Does what was typed.
 pub fn run() -> ExitCode {
+    run_with(|builder| builder)
+}
+
+/// The same for a program with features of its own: `offer` adds them to the server.
+///
+/// ```no_run
+/// # use remote_mcp_auth::mcp::feature::BestPersonLookerUpper as MyTool;
+/// use std::{process::ExitCode, sync::Arc};
+///
+/// fn main() -> ExitCode {
+///     remote_mcp_auth::cli::run_with(|builder| builder.tool(Arc::new(MyTool)))
+/// }
+/// ```
+pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode {
     let matches = command().get_matches();
     let config = match load(&matches) {
         Ok(config) => config,
@@ -84,7 +98,8 @@ pub fn run() -> ExitCode {
     };
     match matches.subcommand() {
         Some(("check", _)) => {
-            println!("the configuration is valid");
+            // The exit code says it too: a reader who has gone changes nothing.
+            let _ = writeln!(io::stdout(), "the configuration is valid");
             ExitCode::SUCCESS
         }
         Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
@@ -104,7 +119,7 @@ pub fn run() -> ExitCode {
                 Ok(logging) => logging,
                 Err(error) => return fail(1, error.as_ref()),
             };
-            let served = block_on(serve_until_signalled(config, tunnel));
+            let served = block_on(serve_until_signalled(config, tunnel, offer));
             drop(logging);
             match served {
                 Ok(()) => ExitCode::SUCCESS,
@@ -119,7 +134,7 @@ fn load(matches: &ArgMatches) -> Result<Config, ConfigErrors> {
         .filter(|setting| setting.flag.is_some())
         .filter_map(|setting| Some((setting.key, typed(matches, setting.key)?)))
         .collect();
-    Config::load(&flags, &|name| env::var(name).ok(), Path::new("."))
+    Config::load(&flags, &|name| env::var_os(name), Path::new("."))
 }
 
 /// A flag may stand before or behind the command.
@@ -149,6 +164,7 @@ fn block_on<T>(
 async fn serve_until_signalled(
     config: Config,
     tunnel: bool,
+    offer: impl FnOnce(ServerBuilder) -> ServerBuilder,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     // From here on a signal ends the program in order, even while it starts.
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -160,9 +176,10 @@ async fn serve_until_signalled(
         }
     };
     tokio::pin!(signalled);
+    let builder = offer(Server::builder(config).tunnel(tunnel));
     let server = tokio::select! {
         () = &mut signalled => return Ok(()),
-        bound = Server::builder(config).tunnel(tunnel).bind() => bound?,
+        bound = builder.bind() => bound?,
     };
     announce(&server)?;
     let shutdown = CancellationToken::new();
@@ -197,8 +214,7 @@ async fn show_or_revoke(
     };
     let id = revoke.get_one::<String>("id").cloned().unwrap_or_default();
     if admin::client::revoke(admin, &id).await? {
-        println!("revoked {id}");
-        return Ok(());
+        return Ok(writeln!(io::stdout(), "revoked {id}")?);
     }
     Err(format!("there is no grant {id}").into())
 }

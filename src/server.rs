@@ -2,6 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
+use axum::http::HeaderName;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -119,11 +120,15 @@ impl ServerBuilder {
         let public_addr = public.local_addr()?;
         let admin = bind_admin(config.admin).await?;
         let admin_addr = admin.as_ref().map(TcpListener::local_addr).transpose()?;
+        if let Some(address) = admin_addr {
+            // Not on standard output, which is for what scripts read.
+            tracing::info!("the admin listener is on http://{address}");
+        }
 
         let tunnel = if self.tunnel {
             let tunnel = Tunnel::start(public_addr).await?;
             config.public_url = Some(tunnel.url().clone());
-            let header = TUNNEL_CLIENT_HEADER.to_owned();
+            let header = HeaderName::from_static(TUNNEL_CLIENT_HEADER);
             config.proxies.header.get_or_insert(header);
             Some(tunnel)
         } else {
@@ -155,7 +160,7 @@ impl ServerBuilder {
             public_addr,
             admin,
             admin_addr,
-            max_connections: config.limits.connections,
+            max_connections: connection::affordable(config.limits.connections),
             generated_passcode: is_generated.then_some(passcode),
             tunnel,
             shutdown,
@@ -258,21 +263,30 @@ impl Server {
             Arc::clone(&self.app.clock),
         ));
         let mut tunnel = self.tunnel;
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
             error = tunnel_ends(&mut tunnel) => Err(ServeError::Tunnel(error)),
+            ended = next_end(&mut listeners) => ended,
         };
         stop.cancel();
-        while let Some(ended) = listeners.join_next().await {
-            if let Ok(served) = ended {
-                served?;
-            }
+        // The others end in order, whatever became of one.
+        while !listeners.is_empty() {
+            outcome = outcome.and(next_end(&mut listeners).await);
         }
         sweeper.abort();
         if let Some(tunnel) = tunnel {
             tunnel.stop().await;
         }
         outcome
+    }
+}
+
+/// Waits for a listener's end, and says how it ended.
+async fn next_end(listeners: &mut JoinSet<io::Result<()>>) -> Result<(), ServeError> {
+    match listeners.join_next().await {
+        Some(Ok(served)) => Ok(served?),
+        Some(Err(panicked)) => Err(ServeError::Listener(io::Error::other(panicked))),
+        None => Ok(()),
     }
 }
 
@@ -313,7 +327,7 @@ async fn bind_admin(admin: AdminListener) -> Result<Option<TcpListener>, ServeEr
         AdminListener::Default(address) => match TcpListener::bind(address).await {
             Ok(listener) => Ok(Some(listener)),
             Err(error) => {
-                tracing::warn!(error = %error, "the admin listener's default address {address} is taken; running without (--admin-listen, ADMIN_ADDR)");
+                tracing::warn!(error = %error, "cannot listen on {address}, the admin listener's default address; running without it (--admin-listen, ADMIN_ADDR)");
                 Ok(None)
             }
         },
@@ -323,4 +337,21 @@ async fn bind_admin(admin: AdminListener) -> Result<Option<TcpListener>, ServeEr
 fn local_url(public: SocketAddr) -> PublicUrl {
     let url = format!("http://localhost:{}", public.port());
     PublicUrl::parse(&url).expect("localhost with a port is an origin")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_listener_that_panics_has_failed() {
+        let mut listeners = JoinSet::new();
+        listeners.spawn(async { Ok(()) });
+        assert!(next_end(&mut listeners).await.is_ok());
+
+        listeners.spawn(async { panic!("a listener's panic") });
+        let ended = next_end(&mut listeners).await;
+        let said = ended.expect_err("a failure").to_string();
+        assert!(said.contains("a listener's panic"), "{said}");
+    }
 }

@@ -13,10 +13,9 @@ use std::{
 use axum::{
     extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue},
-    middleware::Next,
     response::Response,
 };
-use tracing_appender::non_blocking::WorkerGuard;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, Layer as _, fmt, prelude::*};
 use uuid::Uuid;
 
@@ -29,13 +28,21 @@ use crate::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_REQUEST_ID: usize = 128;
 
+/// Log lines that may wait to be written.
+const QUEUED_LINES: usize = 4096;
+const MAX_METHOD: usize = 20;
+
 /// Begins to log as configured. Lines are written as long as the guard is held.
 ///
 /// # Errors
 ///
 /// If the process logs already.
 pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send + Sync>> {
-    let (writer, guard) = tracing_appender::non_blocking(io::stderr());
+    // The default queue of 128,000 lines takes 4 MB from the start. Lines that do not fit are
+    // dropped rather than waited for.
+    let (writer, guard) = NonBlockingBuilder::default()
+        .buffered_lines_limit(QUEUED_LINES)
+        .finish(io::stderr());
     let is_terminal = io::stderr().is_terminal();
     let format = config.log_format.unwrap_or(if is_terminal {
         LogFormat::Pretty
@@ -59,34 +66,27 @@ pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send 
         .try_init()?;
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
-        tracing::error!(event = "panic", place, "{}", panic_message(panic.payload()));
+        let cause = panic.payload_as_str();
+        tracing::error!(event = "panic", place, cause, "a task panicked");
     }));
     Ok(guard)
 }
 
-/// What a panic said.
-pub(crate) fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("a panic without a message")
-}
-
-/// Middleware around every request: gives it an id and logs what came of it.
-pub(crate) async fn log_request(request: Request, next: Next) -> Response {
-    let began = now();
+/// Surrounds the answer to a request: gives it an id and logs what came of it.
+pub(crate) async fn log_request<A: Future<Output = Response>>(
+    request: Request,
+    answer: impl FnOnce(Request) -> A,
+) -> Response {
+    // It is measured, not decided upon, so it needs no clock that can be turned.
+    let began = Instant::now();
     let id = request_id(&request);
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
+    let mut response = answer(request).await;
     let route = route.as_ref().map_or("none", MatchedPath::as_str);
     log(&response, &method, route, &id, began.elapsed());
     response.headers_mut().insert(REQUEST_ID, id);
     response
-}
-
-/// How long handling takes is measured, not decided upon, so it needs no clock that can be turned.
-fn now() -> Instant {
-    Instant::now()
 }
 
 /// The caller's own id, if it is one that can be printed, else a new one.
@@ -109,6 +109,9 @@ fn log(
     id: &HeaderValue,
     duration: Duration,
 ) {
+    // Any token is a method, as long as the sender likes.
+    let method = Some(method.as_str()).filter(|name| name.len() <= MAX_METHOD);
+    let method = method.unwrap_or("other");
     let status = response.status().as_u16();
     let notes = response.extensions();
     let client = notes.get::<ClientNote>().map(|note| Arc::clone(&note.0));
@@ -117,9 +120,26 @@ fn log(
     let duration_ms = duration.as_secs_f64() * 1000.0;
     if let Some(FailureNote(cause)) = notes.get::<FailureNote>() {
         let cause = chain(cause.as_ref());
-        tracing::error!(http.method = %method, http.route = route, http.status = status, duration_ms, client.id = client, request.id = request_id, cause, "request failed");
+        tracing::error!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            client.id = client,
+            request.id = request_id,
+            cause,
+            "request failed"
+        );
     } else {
-        tracing::info!(http.method = %method, http.route = route, http.status = status, duration_ms, client.id = client, request.id = request_id, "request");
+        tracing::info!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            duration_ms,
+            client.id = client,
+            request.id = request_id,
+            "request"
+        );
     }
 }
 

@@ -7,35 +7,48 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::{Child, ChildStdin, Command},
     sync::mpsc,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
-use crate::{connection::reachable, model::resource::PublicUrl};
+use crate::{model::resource::PublicUrl, web::listener_address::reachable};
 
 /// How long cloudflared may take to print its URL.
 const URL_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long it may take to end.
+/// How long it may take to end; longer than the shell below waits before it ends it by force.
 const STOP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long its last words may be on their way once it has ended.
+const LAST_WORDS: Duration = Duration::from_millis(200);
+
+/// A line is cut there, so that one without an end does not fill the memory.
+const MAX_LINE: u64 = 16 * 1024;
 
 /// The shell's exit status for a command that does not exist.
 const NOT_FOUND: i32 = 127;
 
 /// Runs the tunnel below a shell that ends it when its standard input ends. The other end of that
 /// pipe is ours, so the tunnel does not outlive us even if we are killed.
+///
+/// The shell leads a process group, so signals also reach what a wrapper script has started. Who
+/// ignores the first one is killed: cloudflared itself takes 30 s for its connections to end. The
+/// shell catches the signal, to wait on; the watcher holds no pipe of ours, so that those are at
+/// their end when everything else is gone.
 const WATCHED: &str = r#"
 exec 3<&0 </dev/null
+trap : TERM
 "$@" 3<&- &
 tunnel=$!
-{ read -r _ <&3; kill "$tunnel" 2>/dev/null; } &
-watcher=$!
-wait "$tunnel"
-status=$?
-kill "$watcher" 2>/dev/null
-exit "$status"
+{ read -r _ <&3; trap '' TERM; kill -TERM 0; sleep 2; kill -KILL 0; } >/dev/null 2>&1 &
+exec 3<&-
+while :; do
+    wait "$tunnel"
+    status=$?
+    kill -0 "$tunnel" 2>/dev/null || exit "$status"
+done
 "#;
 
 /// Why there is no tunnel.
@@ -66,18 +79,51 @@ fn said(last_line: Option<&String>) -> String {
 
 /// A running tunnel.
 pub(crate) struct Tunnel {
-    child: Child,
-    /// Ends the tunnel when it is dropped.
-    lifeline: Option<ChildStdin>,
-    lines: mpsc::Receiver<String>,
-    last_line: Option<String>,
+    process: Process,
     url: PublicUrl,
 }
 
 impl Tunnel {
     /// Starts a tunnel to the public listener.
     pub(crate) async fn start(public: SocketAddr) -> Result<Self, TunnelError> {
-        let target = format!("http://{}", reachable(public));
+        let mut process = Process::start(&format!("http://{}", reachable(public)))?;
+        let url = timeout(URL_TIMEOUT, process.first_url())
+            .await
+            .map_err(|_| TunnelError::NoUrl)??;
+        Ok(Self { process, url })
+    }
+
+    /// The URL under which the world reaches the public listener.
+    pub(crate) fn url(&self) -> &PublicUrl {
+        &self.url
+    }
+
+    /// Comes back when the tunnel has ended by itself.
+    pub(crate) async fn ended(&mut self) -> TunnelError {
+        loop {
+            if let Err(error) = self.process.next_line().await {
+                return error;
+            }
+        }
+    }
+
+    /// Ends the tunnel and waits until it is gone.
+    pub(crate) async fn stop(self) {
+        self.process.stop().await;
+    }
+}
+
+/// The shell, the tunnel below it, and what they say.
+struct Process {
+    child: Child,
+    /// Ends the tunnel when it is dropped.
+    lifeline: Option<ChildStdin>,
+    lines: mpsc::Receiver<String>,
+    last_line: Option<String>,
+}
+
+impl Process {
+    fn start(target: &str) -> Result<Self, TunnelError> {
         let mut child = Command::new("/bin/sh")
             .args(["-c", WATCHED, "sh", "cloudflared", "tunnel", "--url"])
             .arg(target)
@@ -89,85 +135,82 @@ impl Tunnel {
             .process_group(0)
             .spawn()?;
         let lifeline = child.stdin.take();
-        let (sender, mut lines) = mpsc::channel(64);
+        let (sender, lines) = mpsc::channel(64);
         // It prints to standard error, but nothing promises that.
         forward(child.stdout.take(), sender.clone());
         forward(child.stderr.take(), sender);
+        Ok(Self {
+            child,
+            lifeline,
+            lines,
+            last_line: None,
+        })
+    }
 
-        let mut last_line = None;
-        let found = timeout(URL_TIMEOUT, first_url(&mut lines, &mut last_line)).await;
-        match found {
-            Ok(Some(url)) => Ok(Self {
-                child,
-                lifeline,
-                lines,
-                last_line,
-                url,
-            }),
-            Ok(None) => Err(ended(child.wait().await?, last_line)),
-            Err(_) => Err(TunnelError::NoUrl),
+    async fn first_url(&mut self) -> Result<PublicUrl, TunnelError> {
+        loop {
+            if let Some(url) = url_in(self.next_line().await?) {
+                return Ok(url);
+            }
         }
     }
 
-    /// The URL under which the world reaches the public listener.
-    pub(crate) fn url(&self) -> &PublicUrl {
-        &self.url
+    /// What it says next; an error, once it has ended.
+    async fn next_line(&mut self) -> Result<&str, TunnelError> {
+        let status = tokio::select! {
+            biased;
+            Some(line) = self.lines.recv() => return Ok(self.heard(line)),
+            status = self.child.wait() => status?,
+        };
+        // Not to the end of the pipes: something that the tunnel left behind may hold them open.
+        let last_words = async {
+            while let Some(line) = self.lines.recv().await {
+                self.heard(line);
+            }
+        };
+        let _ = timeout(LAST_WORDS, last_words).await;
+        if status.code() == Some(NOT_FOUND) {
+            return Err(TunnelError::NotFound);
+        }
+        let last_line = self.last_line.take();
+        Err(TunnelError::Ended { status, last_line })
     }
 
-    /// Comes back when the tunnel has ended by itself.
-    pub(crate) async fn ended(&mut self) -> TunnelError {
-        while let Some(line) = self.lines.recv().await {
-            tracing::debug!(target: "cloudflared", "{line}");
-            self.last_line = Some(line);
-        }
-        match self.child.wait().await {
-            Ok(status) => ended(status, self.last_line.take()),
-            Err(error) => TunnelError::Spawn(error),
-        }
+    fn heard(&mut self, line: String) -> &str {
+        tracing::debug!(target: "cloudflared", "{line}");
+        self.last_line.insert(line)
     }
 
-    /// Ends the tunnel and waits until it is gone.
-    pub(crate) async fn stop(mut self) {
+    async fn stop(mut self) {
         drop(self.lifeline.take());
-        self.lines.close();
-        if timeout(STOP_TIMEOUT, self.child.wait()).await.is_err() {
+        let gone = async {
+            // Whoever is still there holds the pipes.
+            while self.lines.recv().await.is_some() {}
+            self.child.wait().await
+        };
+        if timeout(STOP_TIMEOUT, gone).await.is_err() {
             let _ = self.child.kill().await;
         }
-        // The shell is gone; give the signal that it sent a moment to arrive.
-        sleep(Duration::from_millis(10)).await;
     }
-}
-
-fn ended(status: ExitStatus, last_line: Option<String>) -> TunnelError {
-    if status.code() == Some(NOT_FOUND) {
-        return TunnelError::NotFound;
-    }
-    TunnelError::Ended { status, last_line }
 }
 
 fn forward(output: Option<impl AsyncRead + Unpin + Send + 'static>, lines: mpsc::Sender<String>) {
     let Some(output) = output else { return };
     tokio::spawn(async move {
-        let mut output = BufReader::new(output).lines();
-        // Read on even if nobody listens: a full pipe would stop the tunnel.
-        while let Ok(Some(line)) = output.next_line().await {
-            let _ = lines.send(line).await;
+        let mut output = BufReader::new(output);
+        let mut line = Vec::new();
+        // Read on even if nobody listens, and whatever it is: a full or a closed pipe would stop
+        // the tunnel.
+        while let Ok(1..) = (&mut output)
+            .take(MAX_LINE)
+            .read_until(b'\n', &mut line)
+            .await
+        {
+            let text = String::from_utf8_lossy(&line).trim_end().to_owned();
+            line.clear();
+            let _ = lines.send(text).await;
         }
     });
-}
-
-async fn first_url(
-    lines: &mut mpsc::Receiver<String>,
-    last_line: &mut Option<String>,
-) -> Option<PublicUrl> {
-    while let Some(line) = lines.recv().await {
-        tracing::debug!(target: "cloudflared", "{line}");
-        if let Some(url) = url_in(&line) {
-            return Some(url);
-        }
-        *last_line = Some(line);
-    }
-    None
 }
 
 /// The tunnel's URL, if the line holds it. Lines also name other addresses, such as where the

@@ -195,10 +195,31 @@ async fn other_repeated_parameters_go_back_as_invalid_requests() {
         let description = refusal(&server, &client, &params, "invalid_request").await;
         assert!(description.contains(name), "{description}");
     }
+    // A name that is none of ours could be any text, so it is not said.
+    let stranger = client.authorization().and("call +1 555", "x");
+    let stranger = stranger.and("call +1 555", "y");
+    let description = refusal(&server, &client, &stranger, "invalid_request").await;
+    assert!(!description.contains("555"), "{description}");
     let params = client.authorization().and("state", "another");
     let url = client.authorize_url_with(&params);
     let callback = Browser::new(&server).open(&url).await.client();
     callback.assert_error("invalid_request", server.public_url());
+}
+
+#[tokio::test]
+async fn a_request_of_very_many_parameters_is_shown_as_a_broken_link() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let few = (0..80).fold(client.authorization(), |params, number| {
+        params.and(&format!("x{number}"), "1")
+    });
+    let mut browser = Browser::new(&server);
+    let page = browser.open(&client.authorize_url_with(&few)).await.page();
+    assert!(page.asks_for_password(), "{:#?}", page.answer);
+
+    let many = (80..100).fold(few, |params, number| params.and(&format!("x{number}"), "1"));
+    let page = browser.open(&client.authorize_url_with(&many)).await.page();
+    page.answer.expect(400).assert_page();
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The consent page: what a person sees, who may answer it, and what is remembered.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::support::{Arrival, Browser, OAuthClient, Page, Params, TestServer, Tokens};
@@ -50,13 +52,41 @@ async fn the_page_says_who_asks_where_the_answer_goes_and_what_will_be_possible(
 async fn a_client_on_the_same_computer_comes_with_a_warning() {
     let server = TestServer::start().await;
     let hosted = OAuthClient::register(&server).await;
-    let local = OAuthClient::register_at(&server, "http://localhost:8787/callback").await;
     let (_, hosted) = consent_page(&server, &hosted).await;
-    let (_, local) = consent_page(&server, &local).await;
+    assert!(!hosted.text().contains("computer"), "{}", hosted.text());
 
     // Anything that runs on the computer could be behind such a redirect URI.
-    assert!(local.text().contains("computer"), "{}", local.text());
-    assert!(!hosted.text().contains("computer"), "{}", hosted.text());
+    for uri in [
+        "http://localhost:8787/callback",
+        "https://localhost./callback",
+        "https://127.0.0.2/callback",
+        "https://[::ffff:127.0.0.1]/callback",
+    ] {
+        let local = OAuthClient::register_at(&server, uri).await;
+        let (_, page) = consent_page(&server, &local).await;
+        assert!(page.text().contains("computer"), "{uri}: {}", page.text());
+    }
+}
+
+#[tokio::test]
+async fn the_page_shows_the_host_that_the_browser_goes_to() {
+    let server = TestServer::start().await;
+    // A browser folds case and decodes; a person reads what is written.
+    for uri in [
+        "HTTPS://evil.example/callback",
+        "https://claude.ai%2Eevil.example/callback",
+        "https://evil.example%2f.claude.ai/callback",
+        "https://127.1/callback",
+    ] {
+        let metadata = json!({ "redirect_uris": [uri] });
+        let answer = server.post("/register").json(&metadata).send().await;
+        let description = answer.oauth_error(400, "invalid_redirect_uri");
+        assert!(description.contains("redirect_uris[0]"), "{description}");
+    }
+    let client = OAuthClient::register_at(&server, "https://evil.example:8443/claude.ai").await;
+    let (_, page) = consent_page(&server, &client).await;
+    assert!(page.text().contains("evil.example:8443"), "{}", page.text());
+    assert!(!page.text().contains("claude.ai"), "{}", page.text());
 }
 
 #[tokio::test]
@@ -225,6 +255,7 @@ async fn redirects_that_any_program_could_catch_are_asked_about_every_time() {
     for uri in [
         "http://localhost:8787/callback",
         "http://127.0.0.1/callback",
+        "https://localhost./callback",
         "cursor://anysphere.cursor-mcp/oauth/callback",
     ] {
         let client = OAuthClient::register_at(&server, uri).await;
@@ -299,6 +330,33 @@ async fn the_number_of_open_questions_is_bounded() {
     }
     // … or keep the person who came last from going on.
     client.authorize_with(&mut Browser::new(&server)).await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_drive_out_what_everybody_else_waits_for() {
+    let server = TestServer::with([("limits.authorization_burst", "3")]).await;
+    let client = OAuthClient::register(&server).await;
+    let from = |address: &str| Browser::new(&server).behind("x-forwarded-for", address);
+    for _ in 0..3 {
+        from("203.0.113.7")
+            .visit(&client.authorize_url())
+            .await
+            .expect(303);
+    }
+    let refused = from("203.0.113.7").visit(&client.authorize_url()).await;
+    refused.clone().expect(429).assert_page();
+    assert!(refused.retry_after() <= 1, "{refused:#?}");
+    // Posting is no way around it, and nobody else is concerned.
+    let url = server.url("/authorize");
+    let posted = from("203.0.113.7")
+        .post(&url, &client.authorization(), &[])
+        .await;
+    posted.expect(429);
+    client.authorize_with(&mut from("203.0.113.8")).await;
+
+    // Five a second from then on.
+    server.advance(Duration::from_millis(200));
+    client.authorize_with(&mut from("203.0.113.7")).await;
 }
 
 #[tokio::test]

@@ -67,6 +67,32 @@ async fn discovery_registration_and_tokens_are_open_to_every_page() {
 }
 
 #[tokio::test]
+async fn a_page_can_read_every_refusal_of_discovery() {
+    let server = TestServer::start().await;
+
+    for path in OPEN_PATHS {
+        let refused = server
+            .request(reqwest::Method::PATCH, path)
+            .header("origin", STRANGER)
+            .send()
+            .await;
+        assert_open_to_all(&refused);
+        refused.oauth_error(405, "invalid_request");
+        assert!(!refused.list("allow").is_empty(), "{path}: {refused:#?}");
+    }
+    // Clients look in several places, and their browser asks before each.
+    for path in [
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server/mcp",
+    ] {
+        let wanted = "mcp-protocol-version";
+        let answer = server.preflight(path, STRANGER, wanted).await;
+        assert_open_to_all(&answer.clone().expect(204));
+        assert_allows(&answer, wanted);
+    }
+}
+
+#[tokio::test]
 async fn preflights_to_open_paths_are_answered_for_everyone() {
     let server = TestServer::start().await;
 

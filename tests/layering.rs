@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // It tells the rooms who is at the other end of a connection.
     ("connection", &["web"]),
     // It reads a public URL, and forwards to where the listener can be reached.
-    ("tunnel", &["model", "connection"]),
+    ("tunnel", &["model", "web"]),
     ("home", &["model", "web"]),
     // From here on is the root. It knows what the operator wants, and no room above does.
     ("app", EVERYTHING_BELOW),

@@ -253,6 +253,13 @@ async fn names_that_could_deceive_on_the_consent_page_are_refused() {
         // Bidirectional overrides make text read as what it is not.
         "Claude \u{202e}live\u{202c}".to_owned(),
         "isolate \u{2066}x\u{2069}".to_owned(),
+        // What is not seen makes two names look like one, and a name like none.
+        "\u{200b}".to_owned(),
+        "\u{feff}".to_owned(),
+        "\u{ad}".to_owned(),
+        "\u{3164}".to_owned(),
+        "Claude\u{200b}".to_owned(),
+        "Claude\u{e0041}".to_owned(),
     ] {
         let answer = register(&server, &named(&name)).await;
         let description = answer.oauth_error(400, "invalid_client_metadata");
@@ -345,4 +352,19 @@ fn assert_refused_for(answer: &Answer, member: &str) {
     );
     let description = answer.oauth_error(400, &code);
     assert!(description.contains(member), "{description}");
+}
+
+#[tokio::test]
+async fn an_empty_list_means_the_default() {
+    let server = TestServer::start().await;
+    let metadata = json!({
+        "redirect_uris": [REDIRECT_URI],
+        "grant_types": [],
+        "response_types": [],
+        "contacts": [],
+    });
+    let registered = register(&server, &metadata).await.expect(201).json();
+    assert_eq!(registered["grant_types"], json!(["authorization_code"]));
+    assert_eq!(registered["response_types"], json!(["code"]));
+    assert!(registered.get("contacts").is_none(), "{registered}");
 }

@@ -388,3 +388,22 @@ async fn two_connections_of_one_client_live_and_die_apart() {
 fn basic(id: &str, secret: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
 }
+
+#[tokio::test]
+async fn a_request_of_very_many_parameters_costs_nothing() {
+    let server = TestServer::start().await;
+    // Nobody has authenticated yet: whoever sends this must not make the server compare each with each.
+    let pairs: Vec<String> = (0..9_000).map(|n| format!("{n:x}=1")).collect();
+    let request = server.post("/token");
+    let answer = request
+        .body("application/x-www-form-urlencoded", pairs.join("&"))
+        .send()
+        .await;
+    let description = answer.oauth_error(400, "invalid_request");
+    assert!(description.contains("parameters"), "{description}");
+
+    let members: serde_json::Map<String, serde_json::Value> =
+        (0..4000).map(|n| (format!("{n:x}"), json!("1"))).collect();
+    let answer = server.post("/token").json(&members.into()).send().await;
+    answer.oauth_error(400, "invalid_request");
+}

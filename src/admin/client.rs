@@ -1,15 +1,18 @@
 //! The other end of the private listener: what the `grants` command asks a running server.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use axum::body::{Body, Bytes};
 use http_body_util::BodyExt as _;
 use hyper::{Method, Request, StatusCode, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 use super::{GrantEntry, GrantList};
-use crate::connection::reachable;
+use crate::web::listener_address::reachable;
+
+/// How long the server may take. It is on this machine, and nearly always answers at once.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why the running server could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +20,9 @@ pub enum AdminClientError {
     /// Nobody listens there.
     #[error("no server answers at {0} (--admin-listen, ADMIN_ADDR): {1}")]
     Unreachable(SocketAddr, #[source] std::io::Error),
+    /// Somebody listens there who says nothing: perhaps not our server.
+    #[error("{0} (--admin-listen, ADMIN_ADDR) did not answer within {TIMEOUT:?}")]
+    Mute(SocketAddr),
     /// The conversation broke off.
     #[error("the server's answer could not be read: {0}")]
     Broken(#[from] hyper::Error),
@@ -57,6 +63,15 @@ async fn send(
     path: &str,
 ) -> Result<(StatusCode, Bytes), AdminClientError> {
     let admin = reachable(admin);
+    let answered = timeout(TIMEOUT, exchange(admin, method, path)).await;
+    answered.map_err(|_| AdminClientError::Mute(admin))?
+}
+
+async fn exchange(
+    admin: SocketAddr,
+    method: Method,
+    path: &str,
+) -> Result<(StatusCode, Bytes), AdminClientError> {
     let stream = TcpStream::connect(admin)
         .await
         .map_err(|error| AdminClientError::Unreachable(admin, error))?;

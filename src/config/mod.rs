@@ -1,17 +1,20 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
+mod dot_env;
 mod scopes;
 mod settings;
 mod sources;
 
 use std::{
     collections::HashMap,
+    ffi::OsString,
     fmt,
     net::{IpAddr, SocketAddr},
     path::Path,
     time::Duration,
 };
 
+use axum::http::HeaderName;
 use ipnet::IpNet;
 
 pub use settings::{Setting, all as settings};
@@ -123,7 +126,7 @@ pub struct Proxies {
     /// The addresses that are believed.
     pub trusted: Vec<IpNet>,
     /// The header that they say it in, instead of `X-Forwarded-For`.
-    pub header: Option<String>,
+    pub header: Option<HeaderName>,
 }
 
 /// How much there may be of things.
@@ -145,6 +148,10 @@ pub struct Limits {
     pub registration_burst: u32,
     /// Registrations a second from one address after that.
     pub registrations_per_second: u32,
+    /// Authorization requests at once from one address.
+    pub authorization_burst: u32,
+    /// Authorization requests a second from one address after that.
+    pub authorizations_per_second: u32,
     /// Failed sign-ins from one address.
     pub sign_in_failures_per_address: u32,
     /// Failed sign-ins in all.
@@ -166,7 +173,7 @@ impl Config {
     /// Reads the configuration of a program: `flags` holds what was typed, by key.
     pub fn load(
         flags: &HashMap<&'static str, String>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
         directory: &Path,
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
@@ -208,7 +215,8 @@ impl Config {
         }
         let listen = read.value("listen", address, UNSPECIFIED);
         let admin = read.admin_listener();
-        if let AdminListener::Chosen(admin) | AdminListener::Default(admin) = admin
+        // Where nobody chose it, the server runs without: the public listener has the address then.
+        if let AdminListener::Chosen(admin) = admin
             && admin == listen
             && admin.port() != 0
         {
@@ -249,6 +257,14 @@ const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::U
 
 /// The longest that a code may live (RFC 6749 §4.1.2 recommends it as a maximum).
 const LONGEST_CODE_TTL: Duration = Duration::from_mins(10);
+
+/// The longest that anything may last. It keeps sums and products of durations far from where they
+/// overflow.
+const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
+
+/// The most that there may be of anything, for the same reason: a second divided by it is not
+/// nothing yet.
+const MOST: u64 = 1_000_000_000;
 
 /// Understands raw settings, and notes what it cannot understand.
 struct Reader<'a> {
@@ -343,6 +359,8 @@ impl Reader<'_> {
             mcp_sessions_per_grant: self.value("limits.mcp_sessions_per_grant", count, 0),
             registration_burst: self.value("limits.registration_burst", count, 0),
             registrations_per_second: self.value("limits.registrations_per_second", count, 0),
+            authorization_burst: self.value("limits.authorization_burst", count, 0),
+            authorizations_per_second: self.value("limits.authorizations_per_second", count, 0),
             sign_in_failures_per_address: self.value(
                 "limits.sign_in_failures_per_address",
                 count,
@@ -380,8 +398,12 @@ fn switch(text: &str) -> Result<bool, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text)
-        .map_err(|_| "is not a duration such as 90s, 15m, 1h or 30d".to_owned())
+    let duration = humantime::parse_duration(text)
+        .map_err(|_| "is not a duration such as 90s, 15m, 1h or 30d".to_owned())?;
+    if duration > LONGEST {
+        return Err("must be at most 10y".to_owned());
+    }
+    Ok(duration)
 }
 
 fn lifetime(text: &str) -> Result<Duration, String> {
@@ -395,9 +417,9 @@ fn lifetime(text: &str) -> Result<Duration, String> {
 fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     text.parse::<u64>()
         .ok()
-        .filter(|number| *number > 0)
+        .filter(|number| (1..=MOST).contains(number))
         .and_then(|number| T::try_from(number).ok())
-        .ok_or_else(|| "must be a whole number above 0".to_owned())
+        .ok_or_else(|| format!("must be a whole number from 1 to {MOST}"))
 }
 
 fn networks(text: &str) -> Result<Vec<IpNet>, String> {
@@ -415,10 +437,8 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         .collect()
 }
 
-fn header_name(text: &str) -> Result<String, String> {
-    axum::http::HeaderName::try_from(text)
-        .map(|name| name.as_str().to_owned())
-        .map_err(|_| "is not the name of a header".to_owned())
+fn header_name(text: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(text).map_err(|_| "is not the name of a header".to_owned())
 }
 
 fn origin(text: &str) -> Result<String, String> {
@@ -497,6 +517,7 @@ mod tests {
         let config = Config::from_settings([]).unwrap();
         let limits = config.limits;
         assert!(limits.rate_limits && limits.connections > 0 && limits.mcp_sessions > 0);
+        assert!(limits.authorization_burst > 0 && limits.authorizations_per_second > 0);
         assert!(limits.registration_burst > 0 && limits.sign_in_failures > 0);
         assert!(!config.proxies.trusted.is_empty() && !config.log_filter.is_empty());
     }
@@ -534,6 +555,18 @@ mod tests {
             ),
             ("rate_limits", "maybe", "--rate-limits (RATE_LIMITS)"),
             ("limits.clients", "0", "limits.clients"),
+            ("limits.clients", "1000000001", "limits.clients"),
+            (
+                "limits.sign_in_failure_decay",
+                "500000000y",
+                "limits.sign_in_failure_decay",
+            ),
+            ("sign_in_ttl", "11y", "--sign-in-ttl (SIGN_IN_TTL)"),
+            (
+                "admin_listen",
+                "127.0.0.1:4000",
+                "--admin-listen (ADMIN_ADDR)",
+            ),
             (
                 "database_url",
                 "sqlite://x",
@@ -544,6 +577,12 @@ mod tests {
             let problem = problem(key, value);
             assert!(problem.contains(names), "{key}={value}: {problem}");
         }
+    }
+
+    #[test]
+    fn the_default_admin_address_is_nobodys_mistake() {
+        let taken = Config::from_settings([("listen", "127.0.0.1:4001")]);
+        assert!(taken.is_ok(), "{taken:?}");
     }
 
     #[test]

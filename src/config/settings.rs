@@ -264,6 +264,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         "registrations a second from one address after that",
     ),
     in_file(
+        "limits.authorization_burst",
+        "300",
+        "authorization requests at once from one address",
+    ),
+    in_file(
+        "limits.authorizations_per_second",
+        "5",
+        "authorization requests a second from one address after that",
+    ),
+    in_file(
         "limits.sign_in_failures_per_address",
         "10",
         "failed sign-ins from one address before it has to wait",

@@ -1,7 +1,7 @@
 //! Where settings come from: flags, then environment, then `.env`, then the TOML file. The first
 //! that sets one wins.
 
-use std::{collections::HashMap, fmt, path::Path};
+use std::{collections::HashMap, ffi::OsString, fmt, io, path::Path};
 
 use toml::{
     Spanned,
@@ -9,7 +9,7 @@ use toml::{
 };
 
 use super::{
-    ConfigError, scopes,
+    ConfigError, dot_env, scopes,
     settings::{self, CONFIG_FILE, SETTINGS, Setting},
 };
 use crate::model::scope::ScopeDefinition;
@@ -73,7 +73,7 @@ impl RawSettings {
     /// From all four sources. `flags` holds what was typed, by key.
     pub(super) fn gather(
         flags: &HashMap<&'static str, String>,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: &dyn Fn(&str) -> Option<OsString>,
         directory: &Path,
         errors: &mut Vec<ConfigError>,
     ) -> Self {
@@ -81,7 +81,16 @@ impl RawSettings {
         let mut raw = Self::default();
         for setting in settings::all() {
             let typed = flags.get(setting.key).cloned();
-            let from_env = setting.env.and_then(environment);
+            let from_env = match setting.env.and_then(environment).map(OsString::into_string) {
+                Some(Err(_)) => {
+                    let name = setting.name();
+                    let problem = format!("{name} ({}): is not UTF-8", Source::Environment);
+                    errors.push(ConfigError::new(problem));
+                    continue;
+                }
+                Some(Ok(text)) => Some(text),
+                None => None,
+            };
             let from_dot_env = setting.env.and_then(|env| dot_env.get(env).cloned());
             let first = typed
                 .map(|text| (text, Source::Flag))
@@ -188,12 +197,22 @@ fn as_text(value: &Spanned<DeValue<'_>>) -> Option<String> {
 }
 
 fn read_dot_env(path: &Path, errors: &mut Vec<ConfigError>) -> HashMap<String, String> {
-    if !path.exists() {
-        return HashMap::new();
-    }
-    let read = dotenvy::from_path_iter(path).and_then(Iterator::collect);
-    read.unwrap_or_else(|error| {
-        errors.push(ConfigError::new(format!(".env: {error}")));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return HashMap::new(),
+        Err(error) => {
+            errors.push(ConfigError::new(format!(".env cannot be read: {error}")));
+            return HashMap::new();
+        }
+    };
+    dot_env::read(&text).unwrap_or_else(|lines| {
+        // What stands in the line is not repeated: it may be a secret.
+        let problems = lines.iter().map(|line| {
+            ConfigError::new(format!(
+                ".env, line {line}: cannot be read; write NAME=VALUE"
+            ))
+        });
+        errors.extend(problems);
         HashMap::new()
     })
 }

@@ -4,6 +4,7 @@
 pub mod consent;
 pub mod cookies;
 pub mod csrf;
+pub mod problem;
 mod return_to;
 pub mod sign_in;
 mod sign_in_throttle;

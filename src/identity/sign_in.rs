@@ -8,16 +8,14 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{IdentityState, ReturnTo, cookies, csrf};
+use super::{IdentityState, ReturnTo, cookies, csrf, problem};
 use crate::{
     model::user::{BrowserSession, UserId},
     secret::{BrowserId, BrowserSessionId},
     store::StoreError,
     web::{
-        body::BodyError,
         client_address::Connection,
-        note,
-        page::{Page, Problem},
+        page::Page,
         params::{self, Params},
         see_other,
         throttle::RetryAfter,
@@ -53,7 +51,7 @@ pub(super) async fn get(State(identity): State<IdentityState>, request: Request)
     match identity.signed_in(headers).await {
         Ok(Some(_)) => see_other(return_to.as_str()),
         Ok(None) => form(&identity, headers, return_to, StatusCode::OK, None),
-        Err(error) => unavailable(error),
+        Err(error) => problem::unavailable(error),
     }
 }
 
@@ -66,14 +64,14 @@ pub(super) async fn post(
     let headers = request.headers().clone();
     let entered = match Params::of_form(request).await {
         Ok(entered) => entered,
-        Err(error) => return body_problem(error),
+        Err(error) => return problem::incomplete(error),
     };
     let entered_text = |name| entered.text(name).ok().flatten().unwrap_or_default();
     let from_our_page = !csrf::is_cross_site(&headers, &identity.public_url)
         && cookies::browser(&headers, &identity.public_url)
             .is_some_and(|browser| csrf::is_token(entered_text("csrf"), FORM, browser.expose()));
     if !from_our_page {
-        return not_our_form();
+        return problem::not_our_form();
     }
     let return_to = destination(&entered);
     let address = identity
@@ -110,7 +108,7 @@ pub(super) async fn post(
             response.headers_mut().append(header::SET_COOKIE, cookie);
             response
         }
-        Err(error) => unavailable(error),
+        Err(error) => problem::unavailable(error),
     }
 }
 
@@ -171,38 +169,6 @@ fn throttled(
         .headers_mut()
         .insert(header::RETRY_AFTER, seconds.into());
     response
-}
-
-fn not_our_form() -> Response {
-    Problem::new(
-        "This form cannot be accepted",
-        "It was not sent from this server's own page in this browser, or the browser did not send \
-         its cookie along. Allow cookies for this site, go back to your app and connect again.",
-    )
-    .with_status(StatusCode::FORBIDDEN)
-}
-
-/// The page for when the store fails: the person can do nothing but wait.
-pub fn unavailable(error: StoreError) -> Response {
-    let page = Problem::new(
-        "Try again in a moment",
-        "The server cannot reach its data at the moment. Nothing is lost.",
-    );
-    let mut response = page.with_status(StatusCode::SERVICE_UNAVAILABLE);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    note::failed(response, error)
-}
-
-/// The page for a form that did not arrive whole.
-pub fn body_problem(error: BodyError) -> Response {
-    let status = match error {
-        BodyError::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
-        BodyError::Broken => StatusCode::BAD_REQUEST,
-    };
-    Problem::new("This form did not arrive whole", format!("{error}.")).with_status(status)
 }
 
 fn destination(params: &Params) -> ReturnTo {

@@ -9,11 +9,13 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{
+    McpState,
     era::Era,
     feature::{CallError, Context, Outgoing, Question, Stop},
     legacy::SessionRuntime,
     tasks::Task,
 };
+use crate::secret::Digest;
 
 /// How long a person may take to answer while a call waits.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(5);
@@ -23,7 +25,11 @@ pub(super) enum Asker {
     /// There is none.
     Nobody,
     /// Requests on the stream of the call; the answers are posted.
-    Session(Arc<SessionRuntime>, Era),
+    Session {
+        mcp: Arc<McpState>,
+        session: Digest,
+        era: Era,
+    },
     /// The call ends with its questions and is made again with the answers.
     Rounds(OpenQuestions),
     /// The questions stand in the task's state; the answers come by `tasks/update`.
@@ -57,8 +63,9 @@ impl Asker {
                 open.lock().extend(questions);
                 Err(CallError(Stop::InputRequired))
             }
-            Self::Session(runtime, era) => {
-                let asked = ask_session(context, runtime, *era, questions);
+            Self::Session { mcp, session, era } => {
+                let runtime = mcp.internal.runtimes.of(*session);
+                let asked = ask_session(context, &runtime, *era, questions);
                 within_time(context, asked).await
             }
             Self::Task(task) => {

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{
+    asking::Asker,
     era::Era,
-    feature::{CallError, Capability, Context, Features, Stop, ToolResult},
+    feature::{CallError, Capability, Context, Features, Stop, TaskSupport, ToolResult},
     jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
 };
 use crate::model::scope::{Requirement, Scope, ScopeSet};
@@ -60,14 +61,11 @@ pub(super) enum Prepared {
     Work(Work),
 }
 
-/// A handler and what it is given. Scopes and arguments have been checked.
+/// A handler and what it is given. Scopes have been checked.
 #[derive(Debug)]
 pub(super) enum Work {
     /// `tools/call`.
-    Tool {
-        name: String,
-        arguments: Map<String, Value>,
-    },
+    Tool { name: String, arguments: Value },
     /// `prompts/get`.
     Prompt {
         name: String,
@@ -91,7 +89,7 @@ pub(super) fn prepare(
         "resources/list" => first_page(params).map(|()| features.resource_list(era))?,
         "resources/templates/list" => first_page(params).map(|()| features.template_list(era))?,
         "completion/complete" => complete(features, params)?,
-        "tools/call" => return prepare_tool(features, granted, era, params),
+        "tools/call" => return prepare_tool(features, granted, params).map(Prepared::Work),
         "prompts/get" => return prepare_prompt(features, granted, params).map(Prepared::Work),
         "resources/read" => {
             let ReadParams { uri } = read_params(params)?;
@@ -122,27 +120,44 @@ pub(super) async fn run(features: &Features, work: Work, context: &Context, era:
     }
 }
 
-/// Lets a tool ask what it must know before its call becomes a task.
+/// Lets a tool ask what it must know before its call becomes a task. A result means that there is
+/// nothing to become one: the arguments do not fit.
 pub(super) async fn prepare_task(
     features: &Features,
     work: &Work,
     context: &Context,
-) -> Result<(), Fault> {
+) -> Result<Option<Vec<u8>>, Fault> {
     let Work::Tool { name, arguments } = work else {
-        return Ok(());
+        return Ok(None);
     };
-    let tool = features.tool(name).ok_or_else(|| unknown("tool", name))?;
-    Ok(tool.shared().prepare(arguments, context).await?)
+    let registered = features.tool(name).ok_or_else(|| unknown("tool", name))?;
+    if let Some(refusal) = registered.refuse(arguments) {
+        return tool_result(refusal, Era::Modern).map(Some);
+    }
+    if let Value::Object(arguments) = arguments {
+        registered.shared().prepare(arguments, context).await?;
+    }
+    Ok(None)
 }
 
 async fn call_tool(
     features: &Features,
     name: &str,
-    arguments: Map<String, Value>,
+    arguments: Value,
     context: &Context,
     era: Era,
 ) -> Outcome {
     let registered = features.tool(name).ok_or_else(|| unknown("tool", name))?;
+    let is_task = matches!(context.asker, Asker::Task(_));
+    if registered.definition.task == TaskSupport::Required && !is_task {
+        return Err(Fault::Capability(Capability::Tasks));
+    }
+    if let Some(refusal) = registered.refuse(&arguments) {
+        return tool_result(refusal, era);
+    }
+    let Value::Object(arguments) = arguments else {
+        unreachable!("it was made from an object, and no schema changes it");
+    };
     let tool = registered.shared();
     tool.prepare(&arguments, context).await?;
     let result = tool.call(arguments, context).await?;
@@ -174,24 +189,16 @@ struct CallParams<'a> {
 fn prepare_tool(
     features: &Features,
     granted: &ScopeSet,
-    era: Era,
     params: Option<&RawValue>,
-) -> Result<Prepared, Fault> {
+) -> Result<Work, Fault> {
     let params: CallParams<'_> = read_params(params)?;
     let tool = features.tool(&params.name);
     let tool = tool.ok_or_else(|| unknown("tool", &params.name))?;
     check_scope(&tool.requirement, granted)?;
-    let arguments = Value::Object(params.arguments.unwrap_or_default());
-    if let Some(refusal) = tool.refuse(&arguments) {
-        return tool_result(refusal, era).map(Prepared::Answer);
-    }
-    let Value::Object(arguments) = arguments else {
-        unreachable!("it was made from an object above");
-    };
-    Ok(Prepared::Work(Work::Tool {
+    Ok(Work::Tool {
         name: params.name.into_owned(),
-        arguments,
-    }))
+        arguments: Value::Object(params.arguments.unwrap_or_default()),
+    })
 }
 
 #[derive(Deserialize)]

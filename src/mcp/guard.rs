@@ -25,7 +25,10 @@ use crate::{
     access::{AccessError, Authorization},
     clock::Timestamp,
     model::scope::Scope,
-    web::{Json, client_address::Connection, cors, note, note::ClientNote, origin::requested_host},
+    web::{
+        Json, client_address::Connection, cors, note, note::ClientNote, origin::requested_host,
+        panic,
+    },
 };
 
 /// Middleware in front of everything on `/mcp`. What comes through carries its
@@ -89,7 +92,8 @@ async fn authorize(mcp: &McpState, mut request: Request, next: Next) -> Response
             request
                 .extensions_mut()
                 .insert::<Arc<Authorization>>(authorization);
-            let mut response = next.run(request).await;
+            // Here, so that a browser can read the answer to a panic too.
+            let mut response = panic::caught(next.run(request)).await;
             response.extensions_mut().insert(note);
             response
         }

@@ -39,6 +39,9 @@ pub(super) struct GuardedStream {
     pub(super) events: Events,
     /// Ends the stream from elsewhere.
     pub(super) ended: CancellationToken,
+    /// Whether it ends with a call. The server lets running calls finish when it shuts down, and
+    /// ends other streams at once.
+    pub(super) is_call: bool,
     /// What is said before the server ends the stream of its own accord.
     pub(super) farewell: Option<Bytes>,
 }
@@ -47,6 +50,9 @@ impl GuardedStream {
     /// The response that carries the stream.
     pub(super) fn into_response(self) -> Response {
         let watch = Watch {
+            // A call answers when it has something to say. Other streams say something at once, so
+            // that headers and buffers on the way are flushed.
+            opening: (!self.is_call).then_some(Bytes::from_static(b": open\n\n")),
             revoked: self.mcp.verifier.revoked(&self.authorization),
             stream: self,
             over: false,
@@ -60,6 +66,7 @@ impl GuardedStream {
 }
 
 struct Watch {
+    opening: Option<Bytes>,
     stream: GuardedStream,
     revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
     over: bool,
@@ -70,12 +77,15 @@ impl Watch {
         if self.over {
             return None;
         }
+        if let Some(opening) = self.opening.take() {
+            return Some(opening);
+        }
         let now = self.stream.mcp.clock.now();
         let expires_at = self.stream.authorization.expires_at;
         let rest = expires_at.since(now).min(KEEP_ALIVE);
         tokio::select! {
             biased;
-            () = self.stream.mcp.shutdown.cancelled() => {}
+            () = self.stream.mcp.shutdown.cancelled(), if !self.stream.is_call => {}
             () = self.stream.ended.cancelled() => {}
             () = &mut self.revoked => {}
             event = self.stream.events.next() => return event,

@@ -7,12 +7,11 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use uuid::Uuid;
 
-use super::{client::ClientId, scope::ScopeSet, user::UserId};
+use super::{USE_RECORDED_EVERY, client::ClientId, scope::ScopeSet, user::UserId};
 use crate::{clock::Timestamp, secret::Digest};
 
 /// Names a grant. Not a secret: it opens nothing.
@@ -80,10 +79,6 @@ pub struct Authorization {
     /// Until when.
     pub expires_at: Timestamp,
 }
-
-/// How coarse the record of a grant's last use is. Between two records reading a token writes
-/// nothing.
-const USE_RECORDED_EVERY: Duration = Duration::from_mins(1);
 
 /// An access token as a store keeps it.
 #[derive(Debug)]

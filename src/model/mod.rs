@@ -8,3 +8,8 @@ pub mod redirect_uri;
 pub mod resource;
 pub mod scope;
 pub mod user;
+
+use std::time::Duration;
+
+/// How coarse the record of a last use is. Between two records a use writes nothing.
+pub(crate) const USE_RECORDED_EVERY: Duration = Duration::from_mins(1);

@@ -1,7 +1,7 @@
 //! Redirect URIs: which may be registered, and when a presented one is a registered one
 //! (OAuth 2.1 §2.3, RFC 8252 §7).
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use fluent_uri::Uri;
 
@@ -30,6 +30,13 @@ pub enum RedirectUriError {
     /// `https:///path`, or a port that is no port.
     #[error("has no valid host and port")]
     Host,
+    /// `HTTPS://A.example`, `https://a%2Eexample`, `https://127.1`: browsers go where another
+    /// text would have said, and a person is shown this one.
+    #[error(
+        "must spell its scheme and host as browsers do: in lower case, without percent-encoding, \
+         an IPv4 address as four numbers"
+    )]
+    Spelling,
     /// A `*`: legal, but meant as a pattern, and patterns are not matched.
     #[error("must be complete: wildcards are not supported")]
     Wildcard,
@@ -58,8 +65,11 @@ impl RedirectUri {
         if text.contains('*') {
             return Err(RedirectUriError::Wildcard);
         }
-        let scheme = uri.scheme().as_str().to_ascii_lowercase();
-        match scheme.as_str() {
+        let scheme = uri.scheme().as_str();
+        if scheme.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            return Err(RedirectUriError::Spelling);
+        }
+        match scheme {
             "http" | "https" => {
                 let authority = uri.authority().ok_or(RedirectUriError::Host)?;
                 let port = authority
@@ -68,12 +78,15 @@ impl RedirectUri {
                 if authority.host().is_empty() || port == Some(0) {
                     return Err(RedirectUriError::Host);
                 }
+                if !is_spelled_as_browsers_do(authority.host()) {
+                    return Err(RedirectUriError::Spelling);
+                }
                 if scheme == "http" && !is_loopback(authority.host()) {
                     return Err(RedirectUriError::InsecureHttp);
                 }
             }
-            _ if private_use_schemes.contains(&scheme) => {}
-            _ => return Err(RedirectUriError::Scheme(scheme)),
+            _ if private_use_schemes.iter().any(|allowed| allowed == scheme) => {}
+            _ => return Err(RedirectUriError::Scheme(scheme.to_owned())),
         }
         Ok(Self(text.into()))
     }
@@ -109,7 +122,7 @@ impl RedirectUri {
             return String::new();
         };
         match uri.authority() {
-            Some(authority) if uri.scheme().as_str().starts_with("http") => {
+            Some(authority) if matches!(uri.scheme().as_str(), "http" | "https") => {
                 authority.as_str().to_owned()
             }
             _ => format!("{}:", uri.scheme()),
@@ -119,12 +132,11 @@ impl RedirectUri {
     /// Whether any program on the person's machine could be waiting there: a loopback address or
     /// a private-use scheme. Such a redirect proves nothing about the client (RFC 8252 §8.6).
     pub fn is_local(&self) -> bool {
-        !self.0.to_ascii_lowercase().starts_with("https:") || self.is_loopback()
-    }
-
-    /// Whether it leads to this machine by http or https.
-    pub fn is_loopback(&self) -> bool {
-        Uri::parse(&*self.0).is_ok_and(|uri| uri.authority().is_some_and(|a| is_loopback(a.host())))
+        let Ok(uri) = Uri::parse(&*self.0) else {
+            return true;
+        };
+        let host = uri.authority().map(|authority| authority.host());
+        uri.scheme().as_str() != "https" || host.is_none_or(is_this_machine)
     }
 
     /// The URI with the parameters of a response added to its query (RFC 6749 §4.1.2). They come
@@ -146,10 +158,36 @@ impl fmt::Debug for RedirectUri {
     }
 }
 
+/// Whether a browser takes the host for what is written there. It would fold case, decode, and read
+/// a last label that is a number as the end of an IPv4 address (the URL standard's host parser).
+fn is_spelled_as_browsers_do(host: &str) -> bool {
+    if host.bytes().any(|b| b == b'%' || b.is_ascii_uppercase()) {
+        return false;
+    }
+    let labels = host.strip_suffix('.').unwrap_or(host);
+    let last = labels.rsplit('.').next().unwrap_or_default();
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_number = (!last.is_empty() && digits(last)) || last.strip_prefix("0x").is_some_and(hex);
+    !is_number || host.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
 /// The three spellings of loopback. They are not interchangeable: what listens on one need not
 /// listen on another.
 fn is_loopback(host: &str) -> bool {
-    matches!(host, "127.0.0.1" | "[::1]") || host.eq_ignore_ascii_case("localhost")
+    matches!(host, "127.0.0.1" | "[::1]" | "localhost")
+}
+
+/// Whether a host is the person's own machine, under any of its names.
+fn is_this_machine(host: &str) -> bool {
+    if let Ok(ip) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
+        let ip = ip.to_canonical();
+        // Systems take the unspecified address for loopback.
+        return ip.is_loopback() || ip.is_unspecified();
+    }
+    // RFC 6761 §6.3: every name under it too. A final dot changes nothing.
+    let name = host.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// A loopback http URI without its port.
@@ -197,7 +235,9 @@ mod tests {
 
     #[test]
     fn everything_that_a_browser_might_take_elsewhere_is_refused() {
-        use RedirectUriError::{Fragment, Host, InsecureHttp, NotAUri, Userinfo, Wildcard};
+        use RedirectUriError::{
+            Fragment, Host, InsecureHttp, NotAUri, Spelling, Userinfo, Wildcard,
+        };
         for (text, why) in [
             ("", NotAUri),
             ("/callback", NotAUri),
@@ -218,6 +258,19 @@ mod tests {
             ("https://a.example@evil.example/", Userinfo),
             ("https://*.example.com/", Wildcard),
             ("https://a.example/*", Wildcard),
+            ("HTTPS://evil.example/cb", Spelling),
+            ("https://Claude.ai/", Spelling),
+            ("https://claude.ai%2Eevil.example/cb", Spelling),
+            ("https://evil.example%2f.claude.ai/", Spelling),
+            ("http://LOCALHOST/", Spelling),
+            ("https://127.1/", Spelling),
+            ("https://2130706433/", Spelling),
+            ("https://0x7f.1/", Spelling),
+            ("https://0x/", Spelling),
+            ("https://0177.0.0.1/", Spelling),
+            ("https://127.0.0.1./", Spelling),
+            ("https://a.example.1/", Spelling),
+            ("CURSOR://x", Spelling),
             ("http://a.example/", InsecureHttp),
             ("http://localhost.evil.example/", InsecureHttp),
             ("http://127.0.0.1.evil.example/", InsecureHttp),
@@ -289,6 +342,18 @@ mod tests {
             ),
             ("http://localhost:8787/callback", "localhost:8787", true),
             ("https://localhost/callback", "localhost", true),
+            ("https://localhost./callback", "localhost.", true),
+            ("https://x.localhost/callback", "x.localhost", true),
+            ("https://127.0.0.2/callback", "127.0.0.2", true),
+            ("https://0.0.0.0/callback", "0.0.0.0", true),
+            (
+                "https://[::ffff:127.0.0.1]/callback",
+                "[::ffff:127.0.0.1]",
+                true,
+            ),
+            ("https://[0:0:0:0:0:0:0:1]:1/", "[0:0:0:0:0:0:0:1]:1", true),
+            ("https://notlocalhost/callback", "notlocalhost", false),
+            ("https://192.0.2.1/callback", "192.0.2.1", false),
             ("cursor://anysphere.cursor-mcp/cb", "cursor:", true),
         ] {
             let uri = parse(uri).unwrap();

@@ -1,16 +1,17 @@
 //! The authorization endpoint (OAuth 2.1 §4.1.1).
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 
-use super::{OAuthState, consent, problem};
+use super::{OAuthState, consent, form, problem};
 use crate::{
-    identity::{cookies, sign_in},
+    identity::{self, cookies},
     model::{
         authorization::{CodeChallenge, PendingAuthorization},
         client::{Client, ClientId},
@@ -20,9 +21,12 @@ use crate::{
     secret::{BrowserId, PendingId},
     store::StoreError,
     web::{
+        client_address::Connection,
+        note,
         page::Problem,
         params::{self, ParamError, Params},
         see_other,
+        throttle::RetryAfter,
     },
 };
 
@@ -42,6 +46,8 @@ enum AuthorizeError {
     ShowToUser(Problem),
     /// The client can be told.
     RedirectToClient(ReplyTo, ErrorReply),
+    /// Too many from this address. Said here: the client cannot make the person wait.
+    TooManyRequests(RetryAfter),
     /// Our fault.
     Unavailable(StoreError),
 }
@@ -97,54 +103,86 @@ impl ReplyTo {
 }
 
 /// A browser that a client sent here.
-pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Response {
+pub(super) async fn get(
+    State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
     let params = Params::of_query(&request);
     let headers = request.headers();
-    let known = cookies::browser(headers, &oauth.public_url);
-    let browser = known.unwrap_or_else(BrowserId::mint);
-    let pending = match validate(&oauth, &params).await {
-        Ok(pending) => PendingAuthorization {
-            browser: Some(browser.digest()),
-            ..pending
-        },
+    let client = match client(&oauth, &params).await {
+        Ok(client) => client,
         Err(error) => return refuse(&oauth, error),
     };
+    let answer = authorize(&oauth, &client, &params, connection, headers).await;
+    let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
+    note::from_client(answer, client.id.shared())
+}
+
+async fn authorize(
+    oauth: &OAuthState,
+    client: &Client,
+    params: &Params,
+    connection: Connection,
+    headers: &HeaderMap,
+) -> Result<Response, AuthorizeError> {
+    let known = cookies::browser(headers, &oauth.public_url);
+    let browser = known.unwrap_or_else(BrowserId::mint);
+    let pending = PendingAuthorization {
+        browser: Some(browser.digest()),
+        ..validate(oauth, client, params)?
+    };
     // Somebody who has signed in and allowed this before is not asked; nothing is kept then.
-    match consent::without_asking(&oauth, headers, &pending).await {
-        Ok(Some(response)) => return response,
-        Ok(None) => {}
-        Err(error) => return sign_in::unavailable(error),
+    if let Some(response) = consent::without_asking(oauth, headers, &pending).await? {
+        return Ok(response);
     }
-    match ask(&oauth, pending).await {
-        Ok(mut response) => {
-            let cookie = cookies::set_browser(&browser, &oauth.public_url);
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-            response
-        }
-        Err(error) => sign_in::unavailable(error),
-    }
+    let mut response = ask(oauth, pending, connection, headers).await?;
+    let cookie = cookies::set_browser(&browser, &oauth.public_url);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
+    Ok(response)
 }
 
 /// The same by POST (RFC 6749 §3.1). A browser that posts across sites sends none of our cookies,
 /// so the request is bound to the browser that follows up, and the person is always asked.
-pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> Response {
+pub(super) async fn post(
+    State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
     let params = match Params::of_form(request).await {
         Ok(params) => params,
-        Err(error) => return sign_in::body_problem(error),
+        Err(error) => return identity::problem::incomplete(error),
     };
-    let pending = match validate(&oauth, &params).await {
-        Ok(pending) => PendingAuthorization {
-            ask_always: true,
-            ..pending
-        },
+    let client = match client(&oauth, &params).await {
+        Ok(client) => client,
         Err(error) => return refuse(&oauth, error),
     };
-    let asked = ask(&oauth, pending).await;
-    asked.unwrap_or_else(sign_in::unavailable)
+    let answer = match validate(&oauth, &client, &params) {
+        Ok(pending) => {
+            let pending = PendingAuthorization {
+                ask_always: true,
+                ..pending
+            };
+            ask(&oauth, pending, connection, &headers).await
+        }
+        Err(error) => Err(error),
+    };
+    let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
+    note::from_client(answer, client.id.shared())
 }
 
-/// Keeps the request and sends the browser to the question.
-async fn ask(oauth: &OAuthState, pending: PendingAuthorization) -> Result<Response, StoreError> {
+/// Keeps the request and sends the browser to the question. It is open to everyone, and what is
+/// kept has a cap: nobody may fill it alone and drive out what others wait for.
+async fn ask(
+    oauth: &OAuthState,
+    pending: PendingAuthorization,
+    connection: Connection,
+    headers: &HeaderMap,
+) -> Result<Response, AuthorizeError> {
+    oauth
+        .take_turn(oauth.authorization_throttle.as_deref(), connection, headers)
+        .map_err(AuthorizeError::TooManyRequests)?;
     let id = PendingId::mint();
     oauth.store.insert_pending(id.digest(), pending).await?;
     Ok(see_other(&consent::url(&id)))
@@ -154,25 +192,27 @@ fn refuse(oauth: &OAuthState, error: AuthorizeError) -> Response {
     match error {
         AuthorizeError::ShowToUser(problem) => problem.with_status(StatusCode::BAD_REQUEST),
         AuthorizeError::RedirectToClient(reply_to, reply) => reply_to.with_error(oauth, &reply),
-        AuthorizeError::Unavailable(error) => sign_in::unavailable(error),
+        AuthorizeError::TooManyRequests(wait) => identity::problem::too_many_requests(wait),
+        AuthorizeError::Unavailable(error) => identity::problem::unavailable(error),
     }
 }
 
-/// Checks a request: first who asks and where the answer goes, then the rest.
-async fn validate(
+/// Checks a request of a known client: first where the answer goes, then the rest.
+fn validate(
     oauth: &OAuthState,
+    client: &Client,
     params: &Params,
 ) -> Result<PendingAuthorization, AuthorizeError> {
-    let client = client(oauth, params).await?;
     let reply_to = ReplyTo {
-        redirect_uri: redirect_uri(&client, params)?,
+        redirect_uri: redirect_uri(client, params)?,
         // A state that was sent twice belongs to no request; the refusal below carries none.
         state: params.bytes("state").ok().flatten().map(Into::into),
     };
-    let decided = decide(oauth, &client, &reply_to, params);
+    let decided = decide(oauth, client, &reply_to, params);
     decided.map_err(|reply| AuthorizeError::RedirectToClient(reply_to, reply))
 }
 
+/// Who asks.
 async fn client(oauth: &OAuthState, params: &Params) -> Result<Arc<Client>, AuthorizeError> {
     let id = params
         .text("client_id")
@@ -211,9 +251,7 @@ fn decide(
     reply_to: &ReplyTo,
     params: &Params,
 ) -> Result<PendingAuthorization, ErrorReply> {
-    if let Some(name) = params.repeated("resource") {
-        return Err(invalid_request(format!("{name} was sent more than once")));
-    }
+    form::each_once(params)?;
     if reply_to.state.as_ref().is_some_and(|s| s.len() > MAX_STATE) {
         return Err(invalid_request(format!(
             "state may have {MAX_STATE} bytes at most"
@@ -233,11 +271,10 @@ fn decide(
         return Err(invalid_request("response_mode must be query"));
     }
     let code_challenge = code_challenge(params)?;
-    if let Some(other) = params
-        .all("resource")
-        .find(|resource| !oauth.public_url.is_resource(resource))
-    {
-        tracing::debug!(resource = %other, "an authorization request for another resource");
+    let is_other = |resource: Cow<'_, str>| !oauth.public_url.is_resource(&resource);
+    if params.all("resource").any(is_other) {
+        // Not the resource itself: nothing of a query belongs in the log.
+        tracing::debug!(client.id = %client.id, "an authorization request for another resource");
         return Err(ErrorReply {
             error: "invalid_target",
             description: format!("resource must be {}", oauth.public_url.resource()),

@@ -21,32 +21,56 @@ struct Credentials {
     basic: bool,
 }
 
-/// Finds the client and checks its secret, if it has one. A confidential client may use either
-/// place for it: libraries choose one by a default of their own, and neither is weaker.
-pub(super) async fn authenticate(
+/// A client that a request names, before it has proved that it sent it.
+pub(super) struct Claim {
+    pub(super) client: Arc<Client>,
+    credentials: Credentials,
+}
+
+/// Finds the client that a request names.
+pub(super) async fn identify(
     oauth: &OAuthState,
     headers: &HeaderMap,
     params: &Params,
-) -> Result<Arc<Client>, OAuthError> {
+) -> Result<Claim, OAuthError> {
     let credentials = credentials(headers, params)?;
-    let refused = |description| OAuthError::InvalidClient {
-        description,
-        challenge: credentials.basic,
-    };
     let id = ClientId::presented(&credentials.id);
-    let client =
-        oauth.store.client(&id).await?.ok_or_else(|| {
-            refused("no client is registered under this client_id; register again")
-        })?;
-    match (&client.secret, &credentials.secret) {
-        (None, None) => Ok(client),
-        (Some(expected), Some(presented)) if expected.matches(&Digest::of(presented)) => Ok(client),
-        (Some(_), Some(_)) => {
-            tracing::warn!(event = "client_authentication_failed", client.id = %client.id, "wrong client secret");
-            Err(refused("the client secret is not right"))
+    let client = oauth.store.client(&id).await?;
+    let client = client.ok_or_else(|| {
+        credentials.refused("no client is registered under this client_id; register again")
+    })?;
+    Ok(Claim {
+        client,
+        credentials,
+    })
+}
+
+impl Claim {
+    /// Checks the client's secret, if it has one. A confidential client may use either place for
+    /// it: libraries choose one by a default of their own, and neither is weaker.
+    pub(super) fn prove(&self) -> Result<&Client, OAuthError> {
+        let refused = |description| Err(self.credentials.refused(description));
+        match (&self.client.secret, &self.credentials.secret) {
+            (None, None) => Ok(&self.client),
+            (Some(expected), Some(presented)) if expected.matches(&Digest::of(presented)) => {
+                Ok(&self.client)
+            }
+            (Some(_), Some(_)) => {
+                tracing::warn!(event = "client_authentication_failed", client.id = %self.client.id, "wrong client secret");
+                refused("the client secret is not right")
+            }
+            (Some(_), None) => refused("this client has to authenticate with its secret"),
+            (None, Some(_)) => refused("this client is public and has no secret"),
         }
-        (Some(_), None) => Err(refused("this client has to authenticate with its secret")),
-        (None, Some(_)) => Err(refused("this client is public and has no secret")),
+    }
+}
+
+impl Credentials {
+    fn refused(&self, description: &'static str) -> OAuthError {
+        OAuthError::InvalidClient {
+            description,
+            challenge: self.basic,
+        }
     }
 }
 

@@ -12,11 +12,11 @@ use super::{
     problem,
 };
 use crate::{
-    identity::{ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
+    identity::{self, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
     model::authorization::{CodeGrant, PendingAuthorization},
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
-    web::{params::Params, see_other},
+    web::{note, params::Params, see_other},
 };
 
 /// The address of the question.
@@ -46,7 +46,7 @@ pub(super) async fn without_asking(
 pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Response {
     let params = Params::of_query(&request);
     let shown = show(&oauth, request.headers(), &params).await;
-    shown.unwrap_or_else(sign_in::unavailable)
+    shown.unwrap_or_else(identity::problem::unavailable)
 }
 
 /// Takes the answer.
@@ -54,10 +54,10 @@ pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> R
     let headers = request.headers().clone();
     let params = match Params::of_form(request).await {
         Ok(params) => params,
-        Err(error) => return sign_in::body_problem(error),
+        Err(error) => return identity::problem::incomplete(error),
     };
     let answered = answer(&oauth, &headers, &params).await;
-    answered.unwrap_or_else(sign_in::unavailable)
+    answered.unwrap_or_else(identity::problem::unavailable)
 }
 
 async fn show(
@@ -75,14 +75,24 @@ async fn show(
     let Some(pending) = oauth.store.pending(&id.digest(), &browser, now).await? else {
         return Ok(problem::no_open_request());
     };
+    let asked = ask(oauth, headers, &id, &browser, &pending).await?;
+    Ok(note::from_client(asked, pending.client.shared()))
+}
+
+/// Asks, unless the answer is known.
+async fn ask(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    id: &PendingId,
+    browser: &Digest,
+    pending: &PendingAuthorization,
+) -> Result<Response, StoreError> {
     let Some(person) = oauth.identity.signed_in(headers).await? else {
-        return Ok(ask_to_sign_in(&id));
+        return Ok(ask_to_sign_in(id));
     };
-    if !pending.ask_always && is_remembered(oauth, &person, &pending).await? {
-        let taken = oauth
-            .store
-            .take_pending(&id.digest(), &browser, now)
-            .await?;
+    if !pending.ask_always && is_remembered(oauth, &person, pending).await? {
+        let now = oauth.clock.now();
+        let taken = oauth.store.take_pending(&id.digest(), browser, now).await?;
         return match taken {
             Some(pending) => issue_code(oauth, &person, &pending).await,
             None => Ok(problem::no_open_request()),
@@ -132,10 +142,10 @@ async fn answer(
     params: &Params,
 ) -> Result<Response, StoreError> {
     if csrf::is_cross_site(headers, &oauth.public_url) {
-        return Ok(problem::not_our_form());
+        return Ok(identity::problem::not_our_form());
     }
     let (Some(request), Some(browser)) = (request_id(params), browser(oauth, headers)) else {
-        return Ok(problem::not_our_form());
+        return Ok(identity::problem::not_our_form());
     };
     let id = PendingId::presented(request);
     let Some(person) = oauth.identity.signed_in(headers).await? else {
@@ -143,7 +153,7 @@ async fn answer(
     };
     let csrf = params.text("csrf").ok().flatten().unwrap_or_default();
     if !consent::is_answer_of(&person, request, csrf) {
-        return Ok(problem::not_our_form());
+        return Ok(identity::problem::not_our_form());
     }
     let allowed = match params.text("decision") {
         Ok(Some("allow")) => true,
@@ -161,21 +171,32 @@ async fn answer(
     let Some(pending) = taken else {
         return Ok(problem::no_open_request());
     };
+    let answered = decide(oauth, &person, &pending, allowed).await?;
+    Ok(note::from_client(answered, pending.client.shared()))
+}
+
+/// Does what the person decided.
+async fn decide(
+    oauth: &OAuthState,
+    person: &SignedIn,
+    pending: &PendingAuthorization,
+    allowed: bool,
+) -> Result<Response, StoreError> {
     if !allowed {
         tracing::info!(event = "consent_denied", client.id = %pending.client, user = %person.user, "access was denied");
         let reply = ErrorReply {
             error: "access_denied",
             description: "the person did not allow it".to_owned(),
         };
-        return Ok(reply_to(&pending).with_error(oauth, &reply));
+        return Ok(reply_to(pending).with_error(oauth, &reply));
     }
     // RFC 8252 §8.6: what waits on a loopback address or private-use scheme may be another program
     // next time, so the person is asked every time.
     if !pending.redirect_uri.is_local() {
-        let consent = remembered_as(&person, &pending);
+        let consent = remembered_as(person, pending);
         oauth.store.remember_consent(consent).await?;
     }
-    issue_code(oauth, &person, &pending).await
+    issue_code(oauth, person, pending).await
 }
 
 async fn issue_code(

@@ -1,7 +1,7 @@
 //! What the endpoints for programs answer when they refuse (RFC 6749 §5.2, RFC 7591 §3.2.2).
 
 use axum::{
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -115,21 +115,25 @@ impl IntoResponse for OAuthError {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
                 return note::failed(response, error);
             }
-            Self::Internal(error) => {
-                tracing::error!(error = %error, "an OAuth answer could not be made");
-            }
+            Self::Internal(error) => return note::failed(response, error),
             _ => {}
         }
         response
     }
 }
 
-/// 405 in the shape of every other refusal; axum adds `Allow`.
-pub(super) async fn method_not_allowed(method: Method) -> Response {
-    let description = format!("{method} is not supported here");
-    answer(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "invalid_request",
-        &description,
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::note::FailureNote;
+
+    #[test]
+    fn our_own_faults_are_told_to_the_log_and_not_to_the_client() {
+        let response = OAuthError::Internal("the seal is broken".into()).into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let FailureNote(cause) = response.extensions().get().unwrap();
+        assert_eq!(cause.to_string(), "the seal is broken");
+        let told = OAuthError::Internal("the seal is broken".into()).to_string();
+        assert!(!told.contains("seal"), "{told}");
+    }
 }

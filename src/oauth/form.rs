@@ -7,8 +7,33 @@ use serde::{Deserialize, Deserializer, de};
 use super::error::OAuthError;
 use crate::web::{
     body,
-    params::{MAX_FORM, Params},
+    params::{MAX_FORM, ParamError, Params},
 };
+
+/// The parameters that this server reads, at either endpoint.
+const PARAMETERS: [&str; 15] = [
+    "response_type",
+    "response_mode",
+    "client_id",
+    "client_secret",
+    "redirect_uri",
+    "scope",
+    "state",
+    "prompt",
+    "code_challenge",
+    "code_challenge_method",
+    "resource",
+    "grant_type",
+    "code",
+    "code_verifier",
+    "refresh_token",
+];
+
+/// RFC 6749 §3.1 and §3.2: parameters must not be sent more than once, known or not; `resource` is
+/// the exception (RFC 8707 §2).
+pub(super) fn each_once(params: &Params) -> Result<(), ParamError> {
+    params.each_once("resource", &PARAMETERS)
+}
 
 /// Reads the parameters of a request's body.
 pub(super) async fn read(request: Request) -> Result<Params, OAuthError> {
@@ -35,13 +60,8 @@ pub(super) async fn read(request: Request) -> Result<Params, OAuthError> {
             ));
         }
     };
-    // RFC 6749 §3.2; `resource` is the exception (RFC 8707 §2).
-    match params.repeated("resource") {
-        Some(name) => Err(OAuthError::InvalidRequest(format!(
-            "{name} was sent more than once"
-        ))),
-        None => Ok(params),
-    }
+    each_once(&params)?;
+    Ok(params)
 }
 
 /// A JSON object whose members are strings, or lists of them; repeated members are kept.

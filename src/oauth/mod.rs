@@ -13,7 +13,7 @@ mod verifier;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{Router, middleware, routing};
+use axum::{Router, http::HeaderMap, middleware, routing};
 
 pub use verifier::StoreVerifier;
 
@@ -22,7 +22,11 @@ use crate::{
     identity::{self, IdentityState},
     model::{resource::PublicUrl, scope::ScopeCatalogue},
     store::Store,
-    web::{client_address::TrustedProxies, cors, throttle::Throttle},
+    web::{
+        client_address::{Connection, TrustedProxies, limit_key},
+        cors, method_not_allowed, panic,
+        throttle::{RetryAfter, Throttle},
+    },
 };
 
 /// What this room works with.
@@ -44,6 +48,8 @@ pub struct OAuthState {
     pub redirect_schemes: Arc<[String]>,
     /// Bounds registration by address; `None`: it is not bounded.
     pub registration_throttle: Option<Arc<Throttle<IpAddr>>>,
+    /// Bounds the questions that one address can leave for people; `None`: it does not.
+    pub authorization_throttle: Option<Arc<Throttle<IpAddr>>>,
     /// Whom to believe about addresses.
     pub proxies: Arc<TrustedProxies>,
 }
@@ -61,6 +67,22 @@ pub struct TokenLifetimes {
     pub refresh_grace: Duration,
 }
 
+impl OAuthState {
+    /// Counts a request against its address, if that is bounded.
+    fn take_turn(
+        &self,
+        throttle: Option<&Throttle<IpAddr>>,
+        connection: Connection,
+        headers: &HeaderMap,
+    ) -> Result<(), RetryAfter> {
+        let Some(throttle) = throttle else {
+            return Ok(());
+        };
+        let address = self.proxies.client_address(connection.peer.ip(), headers);
+        throttle.take(&limit_key(address), self.clock.now())
+    }
+}
+
 impl fmt::Debug for OAuthState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OAuthState").finish_non_exhaustive()
@@ -74,7 +96,8 @@ pub fn routes(state: OAuthState) -> Router {
         .route(metadata::PATH, routing::get(metadata::get))
         .route(register::PATH, routing::post(register::post))
         .route(token::PATH, routing::post(token::post))
-        .method_not_allowed_fallback(error::method_not_allowed)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(panic::catch())
         .layer(middleware::from_fn(cors::any_origin));
     let authorize = routing::get(authorize::get).post(authorize::post);
     let consent = routing::get(consent::get).post(consent::post);

@@ -82,18 +82,6 @@ pub(super) fn no_open_request() -> Response {
     .with_status(StatusCode::BAD_REQUEST)
 }
 
-/// The page for an answer that did not come from our own page.
-pub(super) fn not_our_form() -> Response {
-    Problem {
-        title: "This answer cannot be accepted",
-        message:
-            "It was not sent from this server's own page in this browser. Nothing was allowed."
-                .to_owned(),
-        advice: vec![advice("", "Go back to the app and connect again.")],
-    }
-    .with_status(StatusCode::FORBIDDEN)
-}
-
 fn advice(who: &'static str, what: &str) -> Advice {
     Advice {
         who,

@@ -16,11 +16,7 @@ use crate::{
         redirect_uri::RedirectUri,
     },
     secret::ClientSecret,
-    web::{
-        Json, NoStore, body,
-        client_address::{Connection, limit_key},
-        note::ClientNote,
-    },
+    web::{Json, NoStore, body, client_address::Connection, note},
 };
 
 /// Where clients register.
@@ -54,14 +50,13 @@ pub(super) async fn post(
     request: Request,
 ) -> Result<Response, OAuthError> {
     let now = oauth.clock.now();
-    if let Some(throttle) = &oauth.registration_throttle {
-        let address = oauth
-            .proxies
-            .client_address(connection.peer.ip(), request.headers());
-        throttle
-            .take(&limit_key(address), now)
-            .map_err(OAuthError::TooManyRequests)?;
-    }
+    oauth
+        .take_turn(
+            oauth.registration_throttle.as_deref(),
+            connection,
+            request.headers(),
+        )
+        .map_err(OAuthError::TooManyRequests)?;
     let body = body::read(request.into_body(), MAX_BODY).await?;
     let members: Map<String, Value> = serde_json::from_slice(&body)
         .map_err(|error| metadata_error(format!("the body must be a JSON object: {error}")))?;
@@ -82,9 +77,8 @@ pub(super) async fn post(
         client_secret_expires_at: secret.is_some().then_some(0),
         metadata: &client.metadata,
     };
-    let mut response = NoStore(Json(StatusCode::CREATED, information)).into_response();
-    let note = ClientNote(client.id.shared());
-    response.extensions_mut().insert(note);
+    let response = NoStore(Json(StatusCode::CREATED, information)).into_response();
+    let response = note::from_client(response, client.id.shared());
     oauth.store.insert_client(client).await?;
     Ok(response)
 }
@@ -148,21 +142,37 @@ fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, OAut
     }
     if text.chars().any(is_deceptive) {
         return Err(metadata_error(format!(
-            "{name} must not contain control or bidirectional-override characters"
+            "{name} must not contain control, bidirectional-override or invisible characters"
         )));
     }
     let text = text.trim();
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }
 
-/// Control characters, and those that make text read in another order than it is written.
+/// Control characters, those that make text read in another order than it is written, and those
+/// that are not seen at all: Unicode's `Default_Ignorable_Code_Point`, annotation marks, and the
+/// Braille pattern without dots.
 fn is_deceptive(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{061c}')
-        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{2028}' | '\u{2029}')
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{2800}'
+        )
+        || matches!(
+            c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}'
+        )
+        || matches!(c, '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
+        || matches!(
+            c,
+            '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+        )
+        || matches!(c, '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}')
+        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
+/// A list of texts; an empty one counts as absent.
 fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, OAuthError> {
     let Some(value) = member(members, name) else {
         return Ok(None);
@@ -172,7 +182,7 @@ fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>,
         texts.collect::<Option<Vec<String>>>()
     });
     match items {
-        Some(items) => Ok(Some(items)),
+        Some(items) => Ok((!items.is_empty()).then_some(items)),
         None => Err(metadata_error(format!("{name} must be a list of strings"))),
     }
 }
@@ -271,7 +281,7 @@ fn contacts(members: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
         .any(|contact| contact.chars().any(is_deceptive))
     {
         return Err(metadata_error(
-            "contacts must not contain control or bidirectional-override characters",
+            "contacts must not contain control, bidirectional-override or invisible characters",
         ));
     }
     Ok(contacts)

@@ -18,6 +18,8 @@ const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
 );
 const EXPOSED_HEADERS: HeaderValue =
     HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id");
+/// Any origin.
+pub const ANY: HeaderValue = HeaderValue::from_static("*");
 /// Two hours, the most that Chromium keeps an answer to a preflight.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("7200");
 
@@ -52,7 +54,6 @@ pub fn expose(response: &mut Response, origin: HeaderValue) {
 /// Middleware for endpoints that answer any page: they are public or carry their own proof, and
 /// never look at cookies.
 pub async fn any_origin(request: Request, next: Next) -> Response {
-    const ANY: HeaderValue = HeaderValue::from_static("*");
     if is_preflight(request.method(), request.headers()) {
         return preflight(ANY);
     }

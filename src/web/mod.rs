@@ -4,17 +4,20 @@
 pub mod body;
 pub mod client_address;
 pub mod cors;
+pub mod listener_address;
 pub mod note;
 pub mod origin;
 pub mod page;
+pub mod panic;
 pub mod params;
 pub mod throttle;
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use serde_json::json;
 
 /// A JSON answer. Unlike axum's own it cannot fail half way: what does not serialize is a bug and
 /// answers 500.
@@ -60,4 +63,13 @@ pub fn see_other(location: &str) -> Response {
         }
         Err(error) => note::failed(StatusCode::INTERNAL_SERVER_ERROR.into_response(), error),
     }
+}
+
+/// 405 in the shape of OAuth's refusals; axum adds `Allow`.
+pub async fn method_not_allowed(method: Method) -> Response {
+    let body = json!({
+        "error": "invalid_request",
+        "error_description": format!("{method} is not supported here"),
+    });
+    NoStore(Json(StatusCode::METHOD_NOT_ALLOWED, body)).into_response()
 }

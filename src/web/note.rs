@@ -19,9 +19,15 @@ impl fmt::Debug for FailureNote {
 }
 
 /// Attaches the cause of a failure to the response that hides it.
-pub fn failed(mut response: Response, error: impl Error + Send + Sync + 'static) -> Response {
+pub fn failed(mut response: Response, error: impl Into<Box<dyn Error + Send + Sync>>) -> Response {
+    let cause = FailureNote(Arc::from(error.into()));
+    response.extensions_mut().insert(cause);
     response
-        .extensions_mut()
-        .insert(FailureNote(Arc::new(error)));
+}
+
+/// Attaches the client that a response is for. Only one that is known: what else stands in a
+/// request as a `client_id` can be any text.
+pub fn from_client(mut response: Response, id: Arc<str>) -> Response {
+    response.extensions_mut().insert(ClientNote(id));
     response
 }

@@ -35,6 +35,14 @@ fn check_refuses_what_serve_would_refuse() {
     assert!(ended.stderr.contains("ACCESS_TOKEN_TTL"), "{ended:#?}");
 }
 
+#[test]
+fn check_tells_by_its_exit_code_too() {
+    let check = || Launch::serving().args(&["check"]);
+    assert_eq!(check().run_unread(), Some(0));
+    let wrong = check().env("ACCESS_TOKEN_TTL", "soon");
+    assert_eq!(wrong.run_unread(), Some(2));
+}
+
 #[tokio::test]
 async fn grants_are_listed_and_revoked_from_the_command_line() {
     let admin = free_addr();
@@ -99,4 +107,19 @@ fn grants_need_the_private_listener() {
         .run();
     assert_ne!(ended.code, Some(0), "{ended:#?}");
     assert!(ended.stderr.contains("ADMIN_ADDR"), "{ended:#?}");
+}
+
+#[test]
+fn grants_do_not_wait_for_ever_for_somebody_who_says_nothing() {
+    // Connections are accepted by the system; nobody ever reads them.
+    let mute = TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = mute.local_addr().unwrap().to_string();
+    let ended = Launch::bare()
+        .env("ADMIN_ADDR", &addr)
+        .args(&["grants"])
+        .run();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    for word in [addr.as_str(), "ADMIN_ADDR", "10s"] {
+        assert!(ended.stderr.contains(word), "no {word} in {ended:#?}");
+    }
 }

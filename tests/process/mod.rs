@@ -1,6 +1,7 @@
 //! The real binary: start, settings, commands, logs, the tunnel, and the end.
 
 mod commands;
+mod limits;
 mod logs;
 mod settings;
 mod shutdown;

@@ -147,3 +147,38 @@ fn a_secret_with_a_mistake_in_it_is_not_repeated() {
     assert!(ended.stderr.contains("sign_in_passcode"), "{ended:#?}");
     assert!(!ended.stderr.contains("14159265"), "{ended:#?}");
 }
+
+#[test]
+fn a_line_of_dot_env_that_cannot_be_read_is_named_and_not_repeated() {
+    let ended = Launch::serving()
+        .without_env("SIGN_IN_PASSCODE")
+        .file(".env", "# mine\nSIGN_IN_PASSCODE='correct horse\n")
+        .run();
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains(".env, line 2"), "{ended:#?}");
+    assert!(!ended.stderr.contains("horse"), "{ended:#?}");
+}
+
+#[tokio::test]
+async fn a_dollar_in_dot_env_is_a_dollar() {
+    let program = Launch::serving()
+        .without_env("SIGN_IN_PASSCODE")
+        .file(".env", "SIGN_IN_PASSCODE=pa$word-of-mine\n")
+        .start();
+    let site = program.site();
+    let client = OAuthClient::register(&site).await;
+    let mut browser = Browser::new(&site);
+    let page = browser.open(&client.authorize_url()).await.page();
+    let form = page.sign_in_form("pa$word-of-mine");
+    let page = browser.submit(&form).await.page();
+    assert!(page.asks_for_consent(), "{:#?}", page.answer);
+}
+
+#[test]
+fn a_variable_that_is_not_text_is_refused_by_name() {
+    let ended = Launch::serving()
+        .env_bytes("PUBLIC_URL", b"https://\xff.example")
+        .run();
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains("PUBLIC_URL"), "{ended:#?}");
+}

@@ -206,6 +206,14 @@ fn an_admin_port_that_was_asked_for_and_is_taken_is_a_failure_that_names_it() {
 }
 
 #[test]
+fn an_admin_port_that_the_system_chose_is_logged() {
+    let program = Launch::serving().env("ADMIN_ADDR", "127.0.0.1:0").start();
+    program.logged("the admin listener is on http://127.0.0.1:");
+    assert!(!program.log().contains("http://127.0.0.1:0"));
+    assert_eq!(program.terminate().code, Some(0));
+}
+
+#[test]
 fn an_admin_port_that_nobody_asked_for_may_be_taken() {
     // The one fixed port of these stories: it is the default. Taken by us or by somebody else, it is taken.
     let taken = TcpListener::bind("127.0.0.1:4001");

@@ -158,6 +158,75 @@ fn the_tunnel_ends_with_the_server() {
     }
 }
 
+/// What a stand-in does that is hard to end, for as long as the pipe is open.
+const STUBBORN: [&str; 2] = [
+    // As cloudflared is while connections drain.
+    "trap '' TERM\nexec 3> \"$here/alive\"\nexec sleep 60",
+    // A wrapper script: a signal for it is none for what it runs.
+    "sleep 60 3> \"$here/alive\"\nexit 0",
+];
+
+#[test]
+fn a_tunnel_that_is_hard_to_end_ends_with_the_server_too() {
+    for then in STUBBORN {
+        let tunnel = StandIn::saying(&format!("{GREETING}{BANNER}"), then);
+        let end = tunnel.end();
+        let program = tunnel.launch().start();
+        program.told("connector URL: https://words.trycloudflare.com/mcp");
+
+        program.signal("TERM");
+        assert_eq!(program.ended().code, Some(0), "{then}");
+        // It was waited for, so it is gone already.
+        let gone = end.recv_timeout(Duration::from_millis(500));
+        assert!(gone.is_ok(), "{then}: the tunnel outlives the server");
+    }
+}
+
+#[test]
+fn the_tunnel_ends_even_when_the_server_is_killed() {
+    for then in STUBBORN {
+        let tunnel = StandIn::saying(&format!("{GREETING}{BANNER}"), then);
+        let end = tunnel.end();
+        let program = tunnel.launch().start();
+        program.told("connector URL: https://words.trycloudflare.com/mcp");
+
+        program.signal("KILL");
+        let gone = end.recv_timeout(Duration::from_secs(10));
+        assert!(gone.is_ok(), "{then}: the tunnel outlives the server");
+    }
+}
+
+#[test]
+fn a_tunnel_that_ends_is_noticed_whatever_it_leaves_behind() {
+    let leave = "sleep 60 3> \"$here/alive\" &\nexit 1";
+    let tunnel = StandIn::saying(GREETING, leave);
+    let end = tunnel.end();
+    let ended = tunnel.launch().run();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("cloudflared ended"), "{ended:#?}");
+    assert!(
+        ended.stderr.contains("Requesting new quick Tunnel"),
+        "{ended:#?}"
+    );
+    let gone = end.recv_timeout(Duration::from_secs(10));
+    assert!(gone.is_ok(), "what the tunnel left outlives the server");
+}
+
+#[test]
+fn what_the_tunnel_says_need_not_be_text() {
+    let tunnel = StandIn::saying(
+        GREETING,
+        &format!(
+            "printf '\\377\\n' >&2\nhead -c 100000 /dev/zero >&2\nprintf '\\n{BANNER}' >&2\n\
+             exec 3> \"$here/alive\"\nexec sleep 60"
+        ),
+    );
+    let _end = tunnel.end();
+    let program = tunnel.launch().start();
+    program.told("connector URL: https://words.trycloudflare.com/mcp");
+    assert_eq!(program.terminate().code, Some(0));
+}
+
 #[test]
 fn without_cloudflared_it_says_what_is_missing() {
     let nothing = TempDir::new().unwrap();

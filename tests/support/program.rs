@@ -1,10 +1,11 @@
 //! The real binary, as an operator runs it: in a directory of its own, with an environment of its own.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
+    os::unix::ffi::OsStrExt as _,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Condvar, Mutex},
@@ -54,8 +55,20 @@ struct Heard {
 impl Launch {
     /// The binary without arguments, and with nothing in the environment but where programs are found.
     pub(crate) fn bare() -> Self {
+        Self::of(Command::new(env!("CARGO_BIN_EXE_remote-mcp-auth")))
+    }
+
+    /// Serving, by a shell that does this first.
+    pub(crate) fn serving_after(script: &str) -> Self {
+        let mut shell = Command::new("/bin/sh");
+        shell
+            .args(["-c", &format!("{script} && exec \"$@\""), "sh"])
+            .arg(env!("CARGO_BIN_EXE_remote-mcp-auth"));
+        Self::of(shell).for_stories()
+    }
+
+    fn of(mut command: Command) -> Self {
         let directory = TempDir::new().expect("a directory");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_remote-mcp-auth"));
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -65,8 +78,11 @@ impl Launch {
 
     /// On a free port, without the private listener, with the stories' passcode.
     pub(crate) fn serving() -> Self {
-        Self::bare()
-            .env("LISTEN_ADDR", "127.0.0.1:0")
+        Self::bare().for_stories()
+    }
+
+    fn for_stories(self) -> Self {
+        self.env("LISTEN_ADDR", "127.0.0.1:0")
             .env("ADMIN_ADDR", "off")
             .env("SIGN_IN_PASSCODE", PASSCODE)
     }
@@ -78,6 +94,11 @@ impl Launch {
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
+        self
+    }
+
+    pub(crate) fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        self.command.env(name, OsStr::from_bytes(value));
         self
     }
 
@@ -117,6 +138,14 @@ impl Launch {
             stderr,
             _directory: self.directory,
         }
+    }
+
+    /// Runs it to its end while nobody reads what it prints.
+    pub(crate) fn run_unread(mut self) -> Option<i32> {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let status = self.command.stdout(writer).status();
+        status.expect("the program starts").code()
     }
 
     /// Runs it to its end, which must come by itself.
@@ -174,10 +203,15 @@ impl Program {
         )
     }
 
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal: `TERM`, `INT`, `STOP`, `CONT`.
     pub(crate) fn signal(&self, name: &str) {
         let status = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
+            .args(["-s", name, &self.pid().to_string()])
             .status();
         assert!(
             status.is_ok_and(|status| status.success()),
@@ -228,7 +262,7 @@ impl Drop for Program {
             return;
         }
         // Politely first, so that it can take its own children along.
-        let pid = self.child.id().to_string();
+        let pid = self.pid().to_string();
         let _ = Command::new("kill")
             .args(["-s", "TERM", &pid])
             .stderr(Stdio::null())

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 const ANNOTATION: &str = "x-mcp-header";
 const PREFIX: &str = "=?base64?";
@@ -63,14 +63,13 @@ impl HeaderParams {
     pub(in crate::mcp) fn check(
         &self,
         headers: &HeaderMap,
-        arguments: &Map<String, Value>,
+        arguments: &Value,
     ) -> Result<(), String> {
         for param in &self.0 {
-            let mut path = param.path.iter();
-            let root = path.next().and_then(|name| arguments.get(name));
-            let argument = path
-                .try_fold(root, |value, name| Some(value?.get(name)))
-                .flatten()
+            let argument = param
+                .path
+                .iter()
+                .try_fold(arguments, |value, name| value.get(name))
                 .filter(|value| !value.is_null());
             let agrees = match (argument, single(headers, &param.header)) {
                 (Some(argument), Some(value)) => {

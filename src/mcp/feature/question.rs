@@ -185,8 +185,9 @@ pub enum Elicited {
 }
 
 impl Elicited {
-    /// Reads an answer; `None` if it is none.
-    pub(in crate::mcp) fn read(answer: &Value) -> Option<Self> {
+    /// Reads an answer that came with others ([`Context::ask`](super::Context::ask)); `None` if it
+    /// is none.
+    pub fn read(answer: &Value) -> Option<Self> {
         match answer.get("action")?.as_str()? {
             "accept" => match answer.get("content") {
                 Some(Value::Object(content)) => Some(Self::Accepted(content.clone())),

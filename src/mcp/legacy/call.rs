@@ -57,7 +57,11 @@ pub(super) fn context(
     let log_level = runtimes.existing(&session.id);
     let log_level = log_level.and_then(|runtime| runtime.log_level());
     let asker = match &outlet {
-        Some(_) => Asker::Session(runtimes.of(session.id), Era::Legacy(session.version)),
+        Some(_) => Asker::Session {
+            mcp: Arc::clone(exchange.mcp),
+            session: session.id,
+            era: Era::Legacy(session.version),
+        },
         None => Asker::Nobody,
     };
     Context {
@@ -107,7 +111,7 @@ pub(super) async fn answer(
         }
         log.push(&answer);
         log.finish();
-        return stream(exchange, &runtime, &log, None);
+        return stream(exchange, &runtime, &log, None, true);
     }
 
     let runtime = exchange.mcp.internal.runtimes.of(session.id);
@@ -138,7 +142,7 @@ pub(super) async fn answer(
     };
     let log = runtime.open_stream(session.version);
     put(&log, first);
-    let response = stream(exchange, &runtime, &log, None);
+    let response = stream(exchange, &runtime, &log, None, true);
     let id = id.to_owned();
     tokio::spawn(async move {
         while let Some(message) = sent.recv().await {

@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::body::Bytes;
@@ -16,6 +17,9 @@ use crate::mcp::sse::Events;
 const MAX_EVENTS: usize = 1000;
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
+/// How long a client has to come back before what it missed is no longer collected.
+const RESUME_WITHIN: Duration = Duration::from_mins(5);
+
 /// How long a client that was cut off should wait before it comes back, in milliseconds.
 const RETRY_MS: u32 = 500;
 
@@ -23,6 +27,8 @@ const RETRY_MS: u32 = 500;
 pub(super) struct EventLog {
     /// Its number within the session; part of every event's id.
     number: u64,
+    /// Whether clients know that they may be cut off and come back.
+    primed: bool,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -35,6 +41,8 @@ struct State {
     finished: bool,
     /// Which reader is the present one: a newer one takes over from an older.
     reader: u64,
+    /// Where the present reader ends, although there may be more.
+    cut: Option<u64>,
 }
 
 /// Where an event stands: the stream's number and the event's.
@@ -60,6 +68,7 @@ impl EventLog {
     pub(super) fn new(number: u64, primed: bool) -> Self {
         let log = Self {
             number,
+            primed,
             state: Mutex::default(),
             changed: watch::Sender::new(()),
         };
@@ -101,15 +110,28 @@ impl EventLog {
         self.changed.send_replace(());
     }
 
-    /// Ends the present reader, but not the stream.
+    /// Ends the present reader, or the first one, when it has read what there is; not the stream.
+    /// Clients that were not told how to come back keep reading.
     pub(super) fn detach(&self) {
-        self.lock().reader += 1;
+        if !self.primed {
+            return;
+        }
+        {
+            let mut state = self.lock();
+            state.cut = Some(state.next);
+        }
         self.changed.send_replace(());
     }
 
-    /// Comes back when nobody reads any more.
-    pub(super) async fn closed(&self) {
-        self.changed.closed().await;
+    /// Comes back when nobody has read for so long that nobody is expected any more.
+    pub(super) async fn abandoned(&self) {
+        loop {
+            self.changed.closed().await;
+            tokio::time::sleep(RESUME_WITHIN).await;
+            if !self.is_read() {
+                return;
+            }
+        }
     }
 
     /// Whether somebody reads.
@@ -126,6 +148,10 @@ impl EventLog {
     pub(super) fn read(self: &Arc<Self>, last: Option<u64>) -> Events {
         let reader = {
             let mut state = self.lock();
+            // Whoever comes back is not cut off once more.
+            if state.reader > 0 {
+                state.cut = None;
+            }
             state.reader += 1;
             state.reader
         };
@@ -162,16 +188,51 @@ impl Cursor {
                 if state.reader != self.reader {
                     return None;
                 }
-                let mut unread = state.events.iter().filter(|(n, _)| *n >= self.next);
+                let end = state.cut.unwrap_or(u64::MAX);
+                let wanted = self.next..end;
+                let mut unread = state.events.iter().filter(|(n, _)| wanted.contains(n));
                 if let Some((number, event)) = unread.next() {
                     self.next = number + 1;
                     return Some(event.clone());
                 }
-                if state.finished {
+                if state.finished || state.cut.is_some() {
                     return None;
                 }
             }
             self.changed.changed().await.ok()?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+
+    async fn read(log: &Arc<EventLog>, last: Option<u64>) -> Vec<String> {
+        let text = |event: Bytes| String::from_utf8(event.to_vec()).unwrap();
+        log.read(last).map(text).collect().await
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_cut_off_comes_back_for_the_rest() {
+        let log = Arc::new(EventLog::new(7, true));
+        log.detach();
+        log.push(b"{}");
+        let first = read(&log, None).await;
+        assert_eq!(first, ["id: 7-0\nretry: 500\ndata: \n\n"]);
+        log.finish();
+        let rest = read(&log, Some(0)).await;
+        assert_eq!(rest, ["id: 7-1\nevent: message\ndata: {}\n\n"]);
+    }
+
+    #[tokio::test]
+    async fn only_clients_that_were_told_how_to_come_back_are_cut_off() {
+        let log = Arc::new(EventLog::new(0, false));
+        log.detach();
+        log.push(b"{}");
+        log.finish();
+        assert_eq!(read(&log, None).await.len(), 1);
     }
 }

@@ -22,7 +22,7 @@ use super::{
     McpState,
     dispatch::{self, Fault, Prepared, read_params},
     era::{Era, LegacyVersion},
-    feature::LogLevel,
+    feature::{Changes, LogLevel},
     guard,
     jsonrpc::{self, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError},
     rejection::Rejection,
@@ -54,10 +54,12 @@ pub(super) async fn get(exchange: Exchange<'_>) -> Result<Response, Rejection<'s
     let last = exchange.headers.get(LAST_EVENT_ID);
     let last = last.and_then(|value| EventId::parse(value.to_str().ok()?));
     let (log, last) = runtime.listen(session.version, last);
+    // Changes are forwarded while somebody reads, so reading comes first.
+    let response = stream(exchange, &runtime, &log, last, false);
     if last.is_none() {
-        forward_changes(exchange.mcp, &runtime, &log);
+        forward_changes(&exchange.mcp.changes, &runtime, &log);
     }
-    Ok(stream(exchange, &runtime, &log, last))
+    Ok(response)
 }
 
 /// `DELETE`: ends the session.
@@ -241,16 +243,19 @@ fn notification(exchange: Exchange<'_>, session: Session, method: &str, params: 
     }
 }
 
-/// Passes changes on to a session's stream for as long as somebody reads it.
-fn forward_changes(mcp: &McpState, runtime: &Arc<SessionRuntime>, log: &Arc<EventLog>) {
-    let mut changes = mcp.changes.listen();
+/// Passes changes on to a session's stream for as long as somebody reads it, or may come back for
+/// what was missed.
+fn forward_changes(changes: &Changes, runtime: &Arc<SessionRuntime>, log: &Arc<EventLog>) {
+    let mut changes = changes.listen();
     let runtime = Arc::clone(runtime);
     let log = Arc::clone(log);
     tokio::spawn(async move {
+        let abandoned = log.abandoned();
+        tokio::pin!(abandoned);
         loop {
             tokio::select! {
                 () = runtime.ended.cancelled() => return,
-                () = log.closed() => return,
+                () = &mut abandoned => return log.finish(),
                 change = changes.recv() => match change {
                     Ok(change) => runtime.tell(&log, &change),
                     // Some were missed; the client reads lists anew at the next one.
@@ -267,12 +272,14 @@ fn stream(
     runtime: &SessionRuntime,
     log: &Arc<EventLog>,
     last: Option<u64>,
+    is_call: bool,
 ) -> Response {
     GuardedStream {
         mcp: Arc::clone(exchange.mcp),
         authorization: Arc::clone(exchange.authorization),
         events: log.read(last),
         ended: runtime.ended.clone(),
+        is_call,
         farewell: None,
     }
     .into_response()
@@ -320,5 +327,44 @@ fn reply(headers: &HeaderMap, answer: Vec<u8>) -> Response {
         jsonrpc::respond(StatusCode::OK, answer)
     } else {
         sse::of_one(&answer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt as _;
+
+    use super::*;
+    use crate::mcp::feature::Change;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_comes_back_gets_what_it_missed_and_what_follows() {
+        let version = LegacyVersion::parse("2025-11-25").unwrap();
+        let changes = Changes::default();
+        let runtime = Arc::new(SessionRuntime::default());
+        let (log, _) = runtime.listen(version, None);
+        let mut events = log.read(None);
+        forward_changes(&changes, &runtime, &log);
+        let primed = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
+        let id = primed.lines().find_map(|line| line.strip_prefix("id: "));
+        let last = EventId::parse(id.unwrap());
+        drop(events);
+
+        changes.tell(Change::Tools);
+        tokio::time::sleep(std::time::Duration::from_mins(1)).await;
+        let (log, last) = runtime.listen(version, last);
+        let mut events = log.read(last);
+        changes.tell(Change::Prompts);
+        for list in ["tools", "prompts"] {
+            let event = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
+            assert!(event.contains(&format!("{list}/list_changed")), "{event}");
+        }
+        drop(events);
+
+        // Hours later there is nothing to come back for: a new stream begins.
+        tokio::time::sleep(std::time::Duration::from_hours(1)).await;
+        assert!(log.is_finished());
+        let (log, _) = runtime.listen(version, EventId::parse("0-2"));
+        assert!(!log.is_finished());
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json, value::RawValue};
@@ -25,14 +26,21 @@ const MAX_STREAMS: usize = 64;
 /// How many addresses a session may subscribe to.
 const MAX_SUBSCRIPTIONS: usize = 1000;
 
+/// How long a session's log level and subscriptions are kept without being used.
+const WISHES_KEPT: Duration = Duration::from_hours(24);
+
 /// The sessions of this process that have something going on.
 #[derive(Default)]
 pub(in crate::mcp) struct Runtimes(Mutex<HashMap<Digest, Arc<SessionRuntime>>>);
 
 impl Runtimes {
     /// What the session has going on; nothing yet, if it is the first that is asked for.
-    pub(super) fn of(&self, session: Digest) -> Arc<SessionRuntime> {
+    pub(in crate::mcp) fn of(&self, session: Digest) -> Arc<SessionRuntime> {
         let mut runtimes = self.lock();
+        if let Some(runtime) = runtimes.get(&session) {
+            runtime.lock().last_used = Instant::now();
+            return Arc::clone(runtime);
+        }
         if runtimes.len() == runtimes.capacity() {
             // About to grow: see whether those that have nothing to remember make room.
             runtimes
@@ -65,8 +73,8 @@ pub(in crate::mcp) struct SessionRuntime {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    last_used: Instant,
     next_stream: u64,
     streams: BTreeMap<u64, Arc<EventLog>>,
     /// The stream for messages that belong to no request. Each goes to one stream only.
@@ -78,15 +86,33 @@ struct State {
     log_level: Option<LogLevel>,
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            last_used: Instant::now(),
+            next_stream: 0,
+            streams: BTreeMap::new(),
+            listening: None,
+            next_request: 0,
+            waiting: HashMap::new(),
+            running: HashMap::new(),
+            subscriptions: HashSet::new(),
+            log_level: None,
+        }
+    }
+}
+
 impl SessionRuntime {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether nothing is lost with it. What a session wished for is kept for a while: sessions
+    /// that clients leave without a word would pile up otherwise.
     fn is_forgettable(&self) -> bool {
         let state = self.lock();
-        state.subscriptions.is_empty()
-            && state.log_level.is_none()
+        let has_wishes = !state.subscriptions.is_empty() || state.log_level.is_some();
+        (!has_wishes || state.last_used.elapsed() > WISHES_KEPT)
             && state.running.is_empty()
             && state
                 .streams
@@ -110,6 +136,8 @@ impl SessionRuntime {
         let mut state = self.lock();
         if let Some(last) = last
             && let Some(log) = state.streams.get(&last.stream)
+            // Where nothing will be added any more, only the rest of an answer is of use.
+            && !(log.is_finished() && state.listening == Some(last.stream))
         {
             return (Arc::clone(log), Some(last.event));
         }

@@ -25,7 +25,7 @@ use crate::mcp::{
     feature::{Capability, Context, Outgoing, TaskSupport},
     jsonrpc::{self, INVALID_PARAMS, RpcError},
     sse::{self, GuardedStream},
-    tasks::{Task, input_request},
+    tasks::{BreaksOff, Task, input_request},
     transport::accepts_events,
 };
 
@@ -50,15 +50,15 @@ pub(super) async fn answer(
     work: Work,
 ) -> Result<Answer, Fault> {
     let task = check_tool(modern, &work)?;
-    let request = fingerprint(method, params);
-    let answers = earlier_answers(modern, params, &request)?;
+    let answers = earlier_answers(modern, method, params)?;
     let (outlet, sent) = mpsc::channel(BACKLOG);
     let outlet = accepts_events(modern.exchange.headers).then_some(outlet);
     let context = context(modern, outlet, answers);
     let call = Call {
         mcp: Arc::clone(modern.exchange.mcp),
         context,
-        request,
+        method: method.to_owned(),
+        params: params.map(ToOwned::to_owned),
         cache: super::cache(method),
     };
     if task {
@@ -96,10 +96,10 @@ fn check_tool(modern: &Modern<'_>, work: &Work) -> Result<bool, Fault> {
 /// What was answered in earlier rounds and what this request answers.
 fn earlier_answers(
     modern: &Modern<'_>,
-    params: Option<&RawValue>,
-    request: &str,
+    method: &str,
+    request: Option<&RawValue>,
 ) -> Result<Map<String, Value>, RpcError> {
-    let params: RoundParams<'_> = read_params(params)?;
+    let params: RoundParams<'_> = read_params(request)?;
     let mcp = modern.exchange.mcp;
     let mut answers = match params.request_state {
         None => Map::new(),
@@ -110,7 +110,7 @@ fn earlier_answers(
                 let authorization = modern.exchange.authorization;
                 mcp.internal
                     .states
-                    .open(&state, authorization, request, now)
+                    .open(&state, authorization, &fingerprint(method, request), now)
             })
             .ok_or_else(|| {
                 RpcError::new(
@@ -150,7 +150,9 @@ fn context(
 struct Call {
     mcp: Arc<McpState>,
     context: Context,
-    request: String,
+    /// What the request was, for the state of another round.
+    method: String,
+    params: Option<Box<RawValue>>,
     cache: Option<&'static str>,
 }
 
@@ -180,9 +182,10 @@ impl Call {
         let answers = self.context.lock_answers().clone();
         let authorization = &self.context.authorization;
         let now = self.mcp.clock.now();
+        let request = fingerprint(&self.method, self.params.as_deref());
         let states = &self.mcp.internal.states;
         let state = states
-            .seal(authorization, &self.request, answers, now)
+            .seal(authorization, &request, answers, now)
             .ok_or_else(|| RpcError::new(jsonrpc::INTERNAL_ERROR, "the state cannot be kept"))?;
         let result = json!({
             "resultType": "input_required",
@@ -198,7 +201,8 @@ impl Call {
 async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     let features = Arc::clone(&call.mcp.features);
     match dispatch::prepare_task(&features, &work, &call.context).await {
-        Ok(()) => {}
+        Ok(None) => {}
+        Ok(Some(refusal)) => return Ok(complete(refusal, None)),
         Err(Fault::InputRequired) => return call.input_required(),
         Err(fault) => return Err(fault),
     }
@@ -212,7 +216,10 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     // Neither progress nor log messages are sent for tasks.
     call.context.outlet = None;
     let created = created(&task);
+    // A tool that panics ends its task too.
+    let breaks_off = BreaksOff(Arc::clone(&task), Arc::clone(&mcp.clock));
     tokio::spawn(async move {
+        let _breaks_off = breaks_off;
         let outcome = tokio::select! {
             outcome = dispatch::run(&features, work, &call.context, Era::Modern) => outcome,
             () = task.cancelled.cancelled() => return,
@@ -281,6 +288,7 @@ async fn first_word(
             authorization: Arc::clone(modern.exchange.authorization),
             events: Box::pin(events),
             ended: CancellationToken::new(),
+            is_call: true,
             farewell: None,
         }
         .into_response(),

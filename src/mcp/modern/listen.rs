@@ -72,6 +72,7 @@ pub(super) fn open(
         authorization: Arc::clone(modern.exchange.authorization),
         events: Box::pin(events),
         ended: CancellationToken::new(),
+        is_call: false,
         farewell: Some(sse::event(&farewell)),
     }
     .into_response())

@@ -24,12 +24,18 @@ use crate::{
 /// Bytes of a nonce, written before what it sealed.
 const NONCE: usize = 12;
 
+/// Tokens for a client that may get a refresh token.
+pub(super) type TokenAnswer = Answer<Option<RefreshToken>>;
+
+/// Tokens for a client that refreshes: there always is a next refresh token.
+pub(super) type RefreshAnswer = Answer<RefreshToken>;
+
 /// Tokens for a client.
 #[derive(Debug)]
-pub(super) struct TokenAnswer {
+pub(super) struct Answer<R> {
     pub(super) access_token: AccessToken,
     pub(super) access_expires_at: Timestamp,
-    pub(super) refresh_token: Option<RefreshToken>,
+    pub(super) refresh_token: R,
     /// What was granted, always said: it may be less than was asked for.
     pub(super) scope: String,
     pub(super) now: Timestamp,
@@ -45,11 +51,12 @@ struct TokenResponse<'a> {
     scope: &'a str,
 }
 
-impl TokenAnswer {
+impl<R> Answer<R> {
     /// An answer with an access token that has just been minted.
     pub(super) fn new(
-        (access_token, kept): (AccessToken, &NewAccessToken),
-        refresh_token: Option<RefreshToken>,
+        access_token: AccessToken,
+        kept: &NewAccessToken,
+        refresh_token: R,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -58,6 +65,18 @@ impl TokenAnswer {
             refresh_token,
             scope: kept.authorization.scopes.to_string(),
             now,
+        }
+    }
+}
+
+impl From<RefreshAnswer> for TokenAnswer {
+    fn from(answer: RefreshAnswer) -> Self {
+        Self {
+            access_token: answer.access_token,
+            access_expires_at: answer.access_expires_at,
+            refresh_token: Some(answer.refresh_token),
+            scope: answer.scope,
+            now: answer.now,
         }
     }
 }
@@ -93,18 +112,14 @@ pub(super) enum UnsealError {
     Content(#[from] serde_json::Error),
 }
 
-impl TokenAnswer {
+impl RefreshAnswer {
     /// Encrypts the answer under a key that only `used`, the refresh token that it answers,
     /// yields: the store alone cannot read it.
     pub(super) fn seal(&self, used: &RefreshToken) -> Result<SealedAnswer, UnsealError> {
         let kept = Kept {
             access_token: self.access_token.expose().into(),
             access_expires_at: self.access_expires_at.as_millis(),
-            refresh_token: self
-                .refresh_token
-                .as_ref()
-                .map_or("", RefreshToken::expose)
-                .into(),
+            refresh_token: self.refresh_token.expose().into(),
             scope: self.scope.clone(),
         };
         let nonce = random_bytes::<NONCE>();
@@ -131,7 +146,7 @@ impl TokenAnswer {
         Ok(Self {
             access_token: AccessToken::presented(kept.access_token),
             access_expires_at: Timestamp::from_millis(kept.access_expires_at),
-            refresh_token: Some(RefreshToken::presented(kept.refresh_token)),
+            refresh_token: RefreshToken::presented(kept.refresh_token),
             scope: kept.scope,
             now,
         })
@@ -154,19 +169,20 @@ mod tests {
     fn an_answer_opens_for_the_token_that_it_answered_and_no_other() {
         let now = Timestamp::from_millis(1_000);
         let used = RefreshToken::mint();
-        let answer = TokenAnswer {
+        let answer = RefreshAnswer {
             access_token: AccessToken::mint(),
             access_expires_at: now + std::time::Duration::from_mins(1),
-            refresh_token: Some(RefreshToken::mint()),
+            refresh_token: RefreshToken::mint(),
             scope: "mcp".to_owned(),
             now,
         };
         let sealed = answer.seal(&used).unwrap();
-        let opened = TokenAnswer::unseal(&sealed, &used, now).unwrap();
+        let opened = RefreshAnswer::unseal(&sealed, &used, now).unwrap();
         assert_eq!(opened.access_token.expose(), answer.access_token.expose());
-        assert!(TokenAnswer::unseal(&sealed, &RefreshToken::mint(), now).is_err());
+        assert_eq!(opened.refresh_token.expose(), answer.refresh_token.expose());
+        assert!(RefreshAnswer::unseal(&sealed, &RefreshToken::mint(), now).is_err());
         let mut changed = sealed.0.to_vec();
         *changed.last_mut().unwrap() ^= 1;
-        assert!(TokenAnswer::unseal(&SealedAnswer(changed.into()), &used, now).is_err());
+        assert!(RefreshAnswer::unseal(&SealedAnswer(changed.into()), &used, now).is_err());
     }
 }

@@ -104,7 +104,7 @@ fn first_tokens(
     let refresh = refresh_token
         .as_ref()
         .map(|token| (token.digest(), now + oauth.lifetimes.refresh_token));
-    let answer = TokenAnswer::new((access_token, &access), refresh_token, now);
+    let answer = TokenAnswer::new(access_token, &access, refresh_token, now);
     let issue = Issue {
         grant,
         access,

@@ -11,17 +11,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use answer::TokenAnswer;
+
 use super::{OAuthState, client_auth, error::OAuthError, form};
 use crate::{
     clock::Timestamp,
     model::{
-        client::GrantType,
+        client::{Client, GrantType},
         grant::{Authorization, Grant},
         scope::ScopeSet,
     },
     secret::AccessToken,
     store::NewAccessToken,
-    web::{note::ClientNote, params::Params},
+    web::{note, params::Params},
 };
 
 /// Where clients get tokens.
@@ -34,24 +36,29 @@ pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> R
         Ok(params) => params,
         Err(error) => return error.into_response(),
     };
-    let client = match client_auth::authenticate(&oauth, &headers, &params).await {
-        Ok(client) => client,
+    let claim = match client_auth::identify(&oauth, &headers, &params).await {
+        Ok(claim) => claim,
         Err(error) => return error.into_response(),
     };
-    let answer = match grant_type(&params) {
-        Ok(GrantType::AuthorizationCode) => {
-            authorization_code::redeem(&oauth, &client, &params).await
-        }
-        Ok(GrantType::RefreshToken) => refresh_token::refresh(&oauth, &client, &params).await,
+    let answer = match claim.prove() {
+        Ok(client) => exchange(&oauth, client, &params).await,
         Err(error) => Err(error),
     };
-    let mut response = match answer {
-        Ok(answer) => answer.into_response(),
-        Err(error) => error.into_response(),
-    };
-    let note = ClientNote(client.id.shared());
-    response.extensions_mut().insert(note);
-    response
+    note::from_client(answer.into_response(), claim.client.id.shared())
+}
+
+async fn exchange(
+    oauth: &OAuthState,
+    client: &Client,
+    params: &Params,
+) -> Result<TokenAnswer, OAuthError> {
+    match grant_type(params)? {
+        GrantType::AuthorizationCode => authorization_code::redeem(oauth, client, params).await,
+        GrantType::RefreshToken => {
+            let answer = refresh_token::refresh(oauth, client, params).await?;
+            Ok(answer.into())
+        }
+    }
 }
 
 fn grant_type(params: &Params) -> Result<GrantType, OAuthError> {
@@ -84,7 +91,7 @@ fn mint_access_token(
     (token, kept)
 }
 
-fn required<'a>(params: &'a Params, name: &str) -> Result<&'a str, OAuthError> {
+fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, OAuthError> {
     params
         .text(name)?
         .ok_or_else(|| OAuthError::InvalidRequest(format!("{name} is missing")))

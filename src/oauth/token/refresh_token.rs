@@ -4,7 +4,7 @@
 //! token that was used a moment ago yields the same answer again: nothing forks, and nobody has to
 //! sign in again. After the window a used token is a stolen one.
 
-use super::{answer::TokenAnswer, check_resource, mint_access_token, required};
+use super::{answer::RefreshAnswer, check_resource, mint_access_token, required};
 use crate::{
     clock::Timestamp,
     model::{
@@ -26,7 +26,7 @@ pub(super) async fn refresh(
     oauth: &OAuthState,
     client: &Client,
     params: &Params,
-) -> Result<TokenAnswer, OAuthError> {
+) -> Result<RefreshAnswer, OAuthError> {
     let used = RefreshToken::presented(required(params, "refresh_token")?);
     let now = oauth.clock.now();
     let digest = used.digest();
@@ -43,7 +43,7 @@ pub(super) async fn refresh(
     let (access_token, access) = mint_access_token(oauth, &stored.grant, scopes, now);
     let refresh_token = RefreshToken::mint();
     let successor_digest = refresh_token.digest();
-    let answer = TokenAnswer::new((access_token, &access), Some(refresh_token), now);
+    let answer = RefreshAnswer::new(access_token, &access, refresh_token, now);
     let successor = Successor {
         digest: successor_digest,
         expires_at: now + oauth.lifetimes.refresh_token,
@@ -74,15 +74,15 @@ async fn repeat(
     grant: &Grant,
     mut kept: SealedAnswer,
     now: Timestamp,
-) -> Result<TokenAnswer, OAuthError> {
+) -> Result<RefreshAnswer, OAuthError> {
     loop {
-        let answer = TokenAnswer::unseal(&kept, used, now).map_err(internal)?;
+        let answer = RefreshAnswer::unseal(&kept, used, now).map_err(internal)?;
         if answer.access_expires_at > now {
             return Ok(answer);
         }
         let scopes = ScopeSet::parse(&answer.scope);
         let (access_token, access) = mint_access_token(oauth, grant, scopes, now);
-        let renewed = TokenAnswer::new((access_token, &access), answer.refresh_token, now);
+        let renewed = RefreshAnswer::new(access_token, &access, answer.refresh_token, now);
         let sealed = renewed.seal(used).map_err(internal)?;
         let digest = used.digest();
         if oauth

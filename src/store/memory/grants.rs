@@ -1,6 +1,9 @@
 //! Grants and their tokens, in memory.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -13,6 +16,13 @@ use crate::{
     store::{Grants, Issue, NewAccessToken, RefreshOutcome, Result, Successor},
 };
 
+/// The most access tokens of one grant. A client uses its newest; more than a few are a loop.
+const MAX_ACCESS_TOKENS: usize = 100;
+
+/// The most refresh tokens of one grant, of which all but the newest have been used. What falls out
+/// is too old for its reuse to be told from an invention: it is refused, and revokes nothing.
+const MAX_REFRESH_TOKENS: usize = 1_000;
+
 #[derive(Default)]
 pub(super) struct GrantTable {
     grants: HashMap<GrantId, Entry>,
@@ -23,9 +33,9 @@ pub(super) struct GrantTable {
 struct Entry {
     grant: Arc<Grant>,
     last_used_at: Timestamp,
-    /// What has to go when the grant goes.
-    access_tokens: Vec<Digest>,
-    refresh_tokens: Vec<Digest>,
+    /// What has to go when the grant goes, oldest first.
+    access_tokens: VecDeque<Digest>,
+    refresh_tokens: VecDeque<Digest>,
 }
 
 impl GrantTable {
@@ -34,8 +44,8 @@ impl GrantTable {
         let entry = Entry {
             grant: Arc::clone(&grant),
             last_used_at: now,
-            access_tokens: Vec::new(),
-            refresh_tokens: Vec::new(),
+            access_tokens: VecDeque::new(),
+            refresh_tokens: VecDeque::new(),
         };
         self.grants.insert(grant.id, entry);
         self.keep_access(grant.id, issue.access, now);
@@ -52,7 +62,12 @@ impl GrantTable {
 
     fn keep_access(&mut self, grant: GrantId, token: NewAccessToken, now: Timestamp) {
         if let Some(entry) = self.grants.get_mut(&grant) {
-            entry.access_tokens.push(token.digest);
+            entry.access_tokens.push_back(token.digest);
+            if entry.access_tokens.len() > MAX_ACCESS_TOKENS
+                && let Some(oldest) = entry.access_tokens.pop_front()
+            {
+                self.access_tokens.remove(&oldest);
+            }
             let stored = StoredAccessToken::new(token.authorization, now);
             self.access_tokens.insert(token.digest, Arc::new(stored));
         }
@@ -60,7 +75,12 @@ impl GrantTable {
 
     fn keep_refresh(&mut self, digest: Digest, token: StoredRefreshToken) {
         if let Some(entry) = self.grants.get_mut(&token.grant.id) {
-            entry.refresh_tokens.push(digest);
+            entry.refresh_tokens.push_back(digest);
+            if entry.refresh_tokens.len() > MAX_REFRESH_TOKENS
+                && let Some(oldest) = entry.refresh_tokens.pop_front()
+            {
+                self.refresh_tokens.remove(&oldest);
+            }
             self.refresh_tokens.insert(digest, token);
         }
     }
@@ -269,5 +289,77 @@ impl Grants for MemoryStore {
 
     fn revocations(&self) -> broadcast::Receiver<GrantId> {
         self.revocations.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        model::{client::ClientId, grant::Authorization, scope::ScopeSet, user::UserId},
+        secret::{AccessToken, RefreshToken},
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000);
+
+    fn access(grant: &Grant) -> NewAccessToken {
+        NewAccessToken {
+            digest: AccessToken::mint().digest(),
+            authorization: Authorization {
+                user: grant.user.clone(),
+                client: grant.client.clone(),
+                grant: grant.id,
+                scopes: grant.scopes.clone(),
+                resource: Arc::clone(&grant.resource),
+                expires_at: NOW + Duration::from_hours(1),
+            },
+        }
+    }
+
+    #[test]
+    fn a_client_that_refreshes_in_a_loop_does_not_fill_the_memory() {
+        let grant = Grant {
+            id: GrantId::mint(),
+            user: UserId::owner(),
+            client: ClientId::mint(),
+            client_name: String::new(),
+            scopes: ScopeSet::parse("mcp"),
+            resource: "https://mcp.example/mcp".into(),
+            created_at: NOW,
+            last_used_at: NOW,
+        };
+        let later = NOW + Duration::from_hours(1);
+        let first = RefreshToken::mint().digest();
+        let mut table = GrantTable::default();
+        let issue = Issue {
+            access: access(&grant),
+            refresh: Some((first, later)),
+            grant: grant.clone(),
+        };
+        table.begin(issue, NOW);
+
+        let mut newest = first;
+        for _ in 0..2 * MAX_REFRESH_TOKENS {
+            let next = RefreshToken::mint().digest();
+            let successor = Successor {
+                digest: next,
+                expires_at: later,
+                access: access(&grant),
+                answer: SealedAnswer(Arc::default()),
+                grace: Duration::ZERO,
+            };
+            let outcome = table.rotate(&newest, successor, NOW);
+            assert_eq!(outcome, RefreshOutcome::Rotated);
+            newest = next;
+        }
+        assert_eq!(table.refresh_tokens.len(), MAX_REFRESH_TOKENS);
+        assert_eq!(table.access_tokens.len(), MAX_ACCESS_TOKENS);
+        assert!(table.live_refresh(&newest, NOW).is_some());
+        assert!(table.live_refresh(&first, NOW).is_none());
+
+        table.end(grant.id);
+        assert!(table.refresh_tokens.is_empty() && table.access_tokens.is_empty());
     }
 }

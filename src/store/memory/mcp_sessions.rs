@@ -11,13 +11,10 @@ use async_trait::async_trait;
 use super::{MemoryLimits, MemoryStore};
 use crate::{
     clock::Timestamp,
-    model::mcp_session::McpSession,
+    model::{USE_RECORDED_EVERY, mcp_session::McpSession},
     secret::Digest,
     store::{McpSessions, Result, SessionOwner},
 };
-
-/// Uses closer together than this are one: the record of them is changed once.
-const USE_RECORDED_EVERY: Duration = Duration::from_mins(1);
 
 /// At a cap, this fraction of the sessions gives way at once: finding the longest idle means
 /// looking at all of them, so it must not happen for every newcomer.

@@ -1,0 +1,82 @@
+//! Figures: from slices to what is printed.
+
+use std::time::Duration;
+
+use crate::load::Slice;
+
+/// What a run of slices comes to.
+pub(crate) struct Figures {
+    /// Of the slice in the middle: one that something else disturbed does not count.
+    requests_per_second: f64,
+    p50: Duration,
+    p99: Duration,
+    processor_micros: f64,
+}
+
+impl Figures {
+    pub(crate) fn of(slices: &[Slice]) -> Self {
+        let mut rates: Vec<f64> = slices
+            .iter()
+            .map(|slice| count(slice) / slice.elapsed.as_secs_f64())
+            .collect();
+        rates.sort_by(f64::total_cmp);
+        let latencies: Vec<Duration> = slices
+            .iter()
+            .flat_map(|slice| slice.latencies.iter().copied())
+            .collect();
+        let processor_time: Duration = slices.iter().map(|slice| slice.processor_time).sum();
+        let requests: f64 = slices.iter().map(count).sum();
+        let [p50, p99] = percentiles(latencies, [50, 99]);
+        Self {
+            requests_per_second: rates.get(rates.len() / 2).copied().unwrap_or_default(),
+            p50,
+            p99,
+            processor_micros: processor_time.as_secs_f64() * 1e6 / requests,
+        }
+    }
+
+    /// Prints ours and bare axum's, and how they compare.
+    pub(crate) fn print_beside(&self, bare: &Self, most_processor_time: f64) {
+        println!("                       requests/s       p50       p99   CPU/request");
+        self.print("remote-mcp-auth");
+        bare.print("bare axum");
+        let rate = self.requests_per_second / bare.requests_per_second;
+        let p50 = self.p50.as_secs_f64() / bare.p50.as_secs_f64();
+        let p99 = self.p99.as_secs_f64() / bare.p99.as_secs_f64();
+        let processor = self.processor_micros / bare.processor_micros;
+        println!("    ratio            {rate:12.2} {p50:9.2} {p99:9.2} {processor:13.2}");
+        println!(
+            "    target                 ≥ 0.85                         ≤ {most_processor_time}"
+        );
+    }
+
+    fn print(&self, name: &str) {
+        let p50 = millis(self.p50);
+        let p99 = millis(self.p99);
+        println!(
+            "    {name:16} {:12.0} {p50:>9} {p99:>9} {:10.1} µs",
+            self.requests_per_second, self.processor_micros
+        );
+    }
+}
+
+/// Percentiles, in the order asked for.
+pub(crate) fn percentiles<const N: usize>(
+    mut durations: Vec<Duration>,
+    percents: [usize; N],
+) -> [Duration; N] {
+    durations.sort_unstable();
+    let last = durations.len().saturating_sub(1);
+    percents.map(|percent| {
+        let at = durations.get(last * percent / 100);
+        at.copied().unwrap_or_default()
+    })
+}
+
+pub(crate) fn millis(duration: Duration) -> String {
+    format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
+}
+
+fn count(slice: &Slice) -> f64 {
+    u32::try_from(slice.latencies.len()).map_or(f64::NAN, f64::from)
+}

@@ -1,0 +1,79 @@
+//! What a request costs, beside the same request to bare axum: `cargo bench --bench http`.
+//!
+//! Nothing here fails on a figure: machines differ, and are busy. The processor time that a process
+//! has used holds on a busy machine too; requests per second and latencies hold on an idle one.
+
+mod bare;
+mod connection;
+mod figures;
+mod footprint;
+mod load;
+mod messages;
+mod process;
+mod startup;
+#[path = "../../tests/support/mod.rs"]
+#[expect(
+    dead_code,
+    unused_imports,
+    clippy::indexing_slicing,
+    reason = "the stories of the tests need more of it, and may end where they fail"
+)]
+mod support;
+mod throughput;
+
+use messages::Era;
+use support::{Connected, Launch, McpClient, Program, Site, connect};
+
+fn main() {
+    let is_bare_axum = std::env::args().any(|arg| arg == bare::ARGUMENT);
+    if is_bare_axum {
+        return bare::serve();
+    }
+    // One thread: the load must leave a processor to what is measured.
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(run());
+}
+
+async fn run() {
+    startup::measure();
+    footprint::measure().await;
+
+    let server = Server::start().await;
+    for era in [Era::Legacy, Era::Modern] {
+        throughput::measure(&server, era).await;
+    }
+    throughput::measure_event_stream(&server).await;
+}
+
+/// The real program, and someone who may use it.
+struct Server {
+    program: Program,
+    site: Site,
+    token: String,
+    session: String,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let program = launch().start();
+        let site = program.site();
+        let Connected { tokens, .. } = connect(&site).await;
+        let client = McpClient::initialized(&site, &tokens.access, messages::LEGACY).await;
+        Self {
+            program,
+            site,
+            token: tokens.access,
+            session: client.session.expect("a session"),
+        }
+    }
+}
+
+/// The program as it runs in production, but for the limits on strangers, of whom there are none.
+fn launch() -> Launch {
+    Launch::serving()
+        .env("RUST_LOG", "warn")
+        .env("RATE_LIMITS", "off")
+}

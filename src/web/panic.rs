@@ -1,0 +1,35 @@
+//! What a caller is told when a handler panics. The server lives on.
+
+use std::{any::Any, panic::AssertUnwindSafe};
+
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt as _;
+use serde_json::json;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::Json;
+
+/// Turns a panic into a 500. It stands inside whatever adds headers that callers rely on.
+///
+/// It logs nothing: the panic hook does, which knows the place, and which a program that embeds the
+/// server may have of its own.
+pub fn catch() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
+    CatchPanicLayer::custom(answer)
+}
+
+/// The same for one answer, without a layer.
+pub async fn caught(answering: impl Future<Output = Response>) -> Response {
+    let answered = AssertUnwindSafe(answering).catch_unwind().await;
+    answered.unwrap_or_else(answer)
+}
+
+fn answer(_: Box<dyn Any + Send>) -> Response {
+    let body = json!({
+        "error": "server_error",
+        "error_description": "the server failed to answer; it has been logged",
+    });
+    Json(StatusCode::INTERNAL_SERVER_ERROR, body).into_response()
+}
