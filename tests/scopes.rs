@@ -40,7 +40,7 @@ implies = ["all"]
 async fn shop() -> Workshop {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("scopes.toml"), TABLE).unwrap();
-    let environment = |name: &str| (name == "CONFIG_FILE").then(|| "scopes.toml".to_owned());
+    let environment = |name: &str| (name == "CONFIG_FILE").then(|| "scopes.toml".into());
     let config = Config::load(&HashMap::new(), &environment, directory.path()).unwrap();
     Workshop::configured(config).await
 }
