@@ -183,8 +183,9 @@ impl Task {
 
     /// Ends the task unless it has ended.
     pub(super) fn cancel(&self, now: Timestamp) {
-        self.cancelled.cancel();
+        // First, or the work that breaks off would end the task as a failure.
         self.end(Ended::Cancelled, now);
+        self.cancelled.cancel();
     }
 
     /// Ends the task with what came of the work.
