@@ -138,7 +138,6 @@ async fn arguments_are_repeated_in_headers_of_their_own() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: arguments are held against the schema before their headers are checked"]
 async fn headers_of_arguments_are_checked_before_the_arguments() {
     let shop = Workshop::open().await;
     let mcp = shop.modern().await;

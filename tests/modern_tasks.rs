@@ -128,7 +128,6 @@ async fn a_failure_of_the_tool_completes_and_an_error_of_the_protocol_fails() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: a task whose tool panics works for ever"]
 async fn a_task_whose_tool_panics_has_failed() {
     let shop = Workshop::open().await;
     let mcp = follower(&shop).await;
