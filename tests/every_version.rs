@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     every_method::LEGACY,
-    support::{McpClient, ModernClient, Workshop},
+    support::{McpClient, ModernClient, TestServer, Workshop, connect},
 };
 
 /// A client of whatever version.
@@ -181,7 +181,7 @@ async fn results_have_a_shape_where_their_version_knows_shapes() {
 #[tokio::test]
 async fn what_is_offered_is_declared_as_each_version_does() {
     let shop = Workshop::open().await;
-    let token = crate::support::connect(&shop).await.tokens.access;
+    let token = connect(&shop).await.tokens.access;
     for version in LEGACY {
         let result = McpClient::new(&shop, &token).initialize(version).await;
         let mut expected = json!({
@@ -195,5 +195,20 @@ async fn what_is_offered_is_declared_as_each_version_does() {
             expected["completions"] = json!({});
         }
         assert_eq!(result["capabilities"], expected, "{version}");
+    }
+}
+
+#[tokio::test]
+async fn completion_that_is_not_offered_is_not_found() {
+    let server = TestServer::start().await;
+    let token = connect(&server).await.tokens.access;
+    for version in LEGACY {
+        let mcp = McpClient::initialized(&server, &token, version).await;
+        let reference = json!({ "type": "ref/prompt", "name": "greeting" });
+        let argument = json!({ "name": "tone", "value": "" });
+        let params = json!({ "ref": reference, "argument": argument });
+        // server/utilities/completion, “Error Handling”: -32601 without the capability.
+        let answer = mcp.request("completion/complete", &params).await;
+        assert_eq!(answer.rpc_error(), -32601, "{version}");
     }
 }

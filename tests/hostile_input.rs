@@ -178,7 +178,6 @@ async fn strings_may_hold_anything_and_surrogates_come_in_pairs() {
 }
 
 #[tokio::test]
-#[ignore = "DEVIATES: half a surrogate pair or too large a number beside it loses the id"]
 async fn an_id_beside_what_is_grammatical_could_be_read() {
     let shop = Workshop::open().await;
     for hand in Hand::both(&shop).await {

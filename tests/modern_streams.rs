@@ -273,3 +273,15 @@ async fn listening_takes_a_client_that_reads_streams() {
         -32602
     );
 }
+
+#[tokio::test]
+async fn the_farewell_says_who_said_it() {
+    let shop = Workshop::open().await;
+    let mcp = shop.modern().await;
+    let (mut events, _) = mcp.listen(&json!({ "toolsListChanged": true })).await;
+    shop.begin_shutdown();
+    let farewell = events.rest().await;
+    // basic, “_meta”: servers SHOULD put serverInfo in every result.
+    let info = &farewell[0]["result"]["_meta"]["io.modelcontextprotocol/serverInfo"];
+    assert!(info["name"].is_string(), "{farewell:?}");
+}

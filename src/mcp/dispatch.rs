@@ -89,7 +89,9 @@ pub(super) fn prepare(
         "prompts/list" => first_page(params).map(|()| features.prompt_list(granted, era))?,
         "resources/list" => first_page(params).map(|()| features.resource_list(era))?,
         "resources/templates/list" => first_page(params).map(|()| features.template_list(era))?,
-        "completion/complete" => complete(features, params)?,
+        "completion/complete" if features.has_prompts() || features.has_resources() => {
+            complete(features, params)?
+        }
         "tools/call" => return prepare_tool(features, granted, params).map(Prepared::Work),
         "prompts/get" => return prepare_prompt(features, granted, params).map(Prepared::Work),
         "resources/read" => {

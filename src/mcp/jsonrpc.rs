@@ -95,10 +95,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Body<'_>, RpcError> {
     let text = std::str::from_utf8(body)
         .map_err(|_| RpcError::new(PARSE_ERROR, "the body is not UTF-8"))?;
     if !text.trim_start().starts_with('[') {
-        return match message(text) {
-            Err(Malformed { error, .. }) if error.code == PARSE_ERROR => Err(error),
-            read => Ok(Body::Single(read)),
-        };
+        // A message that is no JSON may still have an id that could be read.
+        return Ok(Body::Single(message(text)));
     }
     let items: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| syntax_error(&error))?;
     if items.is_empty() || items.len() > MAX_BATCH {

@@ -77,8 +77,9 @@ struct State {
     last_used: Instant,
     next_stream: u64,
     streams: BTreeMap<u64, Arc<EventLog>>,
-    /// The stream for messages that belong to no request. Each goes to one stream only.
-    listening: Option<u64>,
+    /// The streams for messages that belong to no request, oldest first. Each message goes to one
+    /// of them only: the newest that is read, or the newest, for whoever comes back to it.
+    listening: Vec<u64>,
     next_request: u64,
     waiting: HashMap<u64, oneshot::Sender<Option<Value>>>,
     running: HashMap<Box<str>, CancellationToken>,
@@ -92,7 +93,7 @@ impl Default for State {
             last_used: Instant::now(),
             next_stream: 0,
             streams: BTreeMap::new(),
-            listening: None,
+            listening: Vec::new(),
             next_request: 0,
             waiting: HashMap::new(),
             running: HashMap::new(),
@@ -137,19 +138,24 @@ impl SessionRuntime {
         if let Some(last) = last
             && let Some(log) = state.streams.get(&last.stream)
             // Where nothing will be added any more, only the rest of an answer is of use.
-            && !(log.is_finished() && state.listening == Some(last.stream))
+            && !(log.is_finished() && state.listening.contains(&last.stream))
         {
             return (Arc::clone(log), Some(last.event));
         }
         let (number, log) = Self::new_stream(&mut state, version);
-        if let Some(before) = state.listening.replace(number)
-            && let Some(before) = state.streams.get(&before)
-        {
-            // It stays open for the client, and quiet.
-            if !before.is_read() {
-                before.finish();
+        // Those that nobody reads are replaced; those that somebody reads stay open, and quiet.
+        let State {
+            listening, streams, ..
+        } = &mut *state;
+        listening.retain(|before| match streams.get(before) {
+            Some(log) if log.is_read() => true,
+            Some(log) => {
+                log.finish();
+                false
             }
-        }
+            None => false,
+        });
+        listening.push(number);
         (log, None)
     }
 
@@ -174,9 +180,12 @@ impl SessionRuntime {
     /// Sends a change to the stream for such messages, if the session wants to know.
     pub(super) fn tell(&self, stream: &Arc<EventLog>, change: &Change) {
         let state = self.lock();
-        let is_listening = state
-            .listening
-            .and_then(|number| state.streams.get(&number))
+        let newest_first = state.listening.iter().rev();
+        let mut logs = newest_first.filter_map(|number| state.streams.get(number));
+        let newest = logs.clone().next();
+        let is_listening = logs
+            .find(|log| log.is_read())
+            .or(newest)
             .is_some_and(|log| Arc::ptr_eq(log, stream));
         let params = match change {
             Change::Tools | Change::Prompts | Change::Resources => None,

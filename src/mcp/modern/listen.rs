@@ -14,7 +14,8 @@ use crate::{
     access::Authorization,
     mcp::{
         McpState,
-        dispatch::read_params,
+        dispatch::{self, read_params},
+        era::Era,
         feature::{Capability, Change},
         jsonrpc::{self, RpcError},
         sse::{self, GuardedStream},
@@ -61,7 +62,10 @@ pub(super) fn open(
         granted,
         changes,
     };
-    let farewell = json!({ "resultType": "complete", "_meta": { SUBSCRIPTION_ID: id } });
+    let farewell = json!({ "resultType": "complete", "_meta": {
+        SUBSCRIPTION_ID: id,
+        "io.modelcontextprotocol/serverInfo": dispatch::server_info(Era::Modern),
+    }});
     let farewell = jsonrpc::result(id, farewell.to_string().as_bytes());
     let events = stream::unfold(listener, |mut listener| async move {
         let event = listener.next().await?;
