@@ -372,3 +372,24 @@ async fn the_consent_page_opened_without_a_request_explains_itself() {
     assert!((400..500).contains(&answer.status), "{answer:#?}");
     answer.assert_page();
 }
+
+#[tokio::test]
+async fn an_app_without_a_name_is_not_given_one() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register_with(&server, json!({ "client_name": null })).await;
+    let (_, page) = consent_page(&server, &client).await;
+    assert!(page.text().contains("without a name"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn signing_in_in_a_second_tab_leaves_the_question_in_the_first_open() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let mut browser = Browser::new(&server);
+    let first_tab = browser.open(&client.authorize_url()).await.page();
+    let second_tab = browser.open(&client.authorize_url()).await.page();
+    let question = browser.sign_in(&first_tab).await.page();
+    browser.sign_in(&second_tab).await;
+    let allowed = browser.submit(&question.decision("allow")).await;
+    allowed.client().code();
+}

@@ -282,3 +282,18 @@ async fn posting_somewhere_else_on_the_way_back_is_not_possible() {
     let location = answer.find("location").unwrap_or_default();
     assert!(!location.contains("evil.example"), "{answer:#?}");
 }
+
+#[tokio::test]
+async fn after_a_wrong_passcode_the_address_still_leads_on() {
+    let server = TestServer::start().await;
+    let client = OAuthClient::register(&server).await;
+    let mut browser = Browser::new(&server);
+    let page = browser.open(&client.authorize_url()).await.page();
+    let refused = page.sign_in_form("not the passcode");
+    assert!(refused.action.contains("return_to="), "{}", refused.action);
+    let page = browser.submit(&refused).await.page();
+    assert_eq!(page.answer.status, 403);
+    // Whoever presses Enter in the address bar sees the form of the same request.
+    let again = browser.open(&refused.action).await.page();
+    assert!(browser.sign_in(&again).await.page().asks_for_consent());
+}

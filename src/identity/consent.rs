@@ -17,8 +17,8 @@ pub const PATH: &str = "/consent";
 pub struct ConsentPrompt<'a> {
     /// Names the question; comes back with the answer.
     pub request: &'a str,
-    /// Who asks, in their own words.
-    pub client_name: &'a str,
+    /// Who asks, in their own words, if they gave any.
+    pub client_name: Option<&'a str>,
     /// Where the answer will be sent.
     pub destination: &'a str,
     /// Whether any program on the person's machine could be waiting there.

@@ -34,6 +34,7 @@ struct SignInPage<'a> {
     host: &'a str,
     username: &'a str,
     csrf: String,
+    action: String,
     return_to: ReturnTo,
     problem: Option<String>,
 }
@@ -88,9 +89,7 @@ pub(super) async fn post(
     let names_owner = matches!(entered_text("username").trim(), "" | "owner");
     if !(identity.passcode.matches(entered_text("password")) && names_owner) {
         tracing::warn!(event = "sign_in_failed", client.address = %address, "wrong passcode");
-        let problem = "That passcode is not right. It stands in the output of the server, where \
-                       it was started."
-            .to_owned();
+        let problem = "That passcode is not right.".to_owned();
         return form(
             &identity,
             &headers,
@@ -102,7 +101,15 @@ pub(super) async fn post(
     if let Some(throttle) = &identity.throttle {
         throttle.succeeded(address, now);
     }
-    match begin_session(&identity, UserId::owner()).await {
+    // Somebody who has signed in already, in another tab, keeps that session: the forms that are
+    // open there are bound to it.
+    let user = UserId::owner();
+    match identity.signed_in(&headers).await {
+        Ok(Some(person)) if person.user == user => return see_other(return_to.as_str()),
+        Ok(_) => {}
+        Err(error) => return problem::unavailable(error),
+    }
+    match begin_session(&identity, user).await {
         Ok(cookie) => {
             let mut response = see_other(return_to.as_str());
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -144,6 +151,7 @@ fn form(
         host: identity.public_url.host(),
         username: "owner",
         csrf: csrf::token(FORM, browser.expose()),
+        action: url(&return_to),
         return_to,
         problem,
     };

@@ -109,7 +109,7 @@ async fn ask(
         .collect();
     let prompt = consent::ConsentPrompt {
         request: id.expose(),
-        client_name: client.display_name(),
+        client_name: client.metadata.client_name.as_deref(),
         destination: &pending.redirect_uri.display_host(),
         is_local: pending.redirect_uri.is_local(),
         resource: oauth.public_url.resource(),

@@ -73,11 +73,17 @@ pub(super) fn no_open_request() -> Response {
         title: "There is nothing to answer here any more",
         message: "The request was answered already, has expired, or was begun in another browser."
             .to_owned(),
-        advice: vec![advice(
-            "",
-            "If the app is connected, close this page. If not, go back to the app and connect \
-             again.",
-        )],
+        advice: vec![
+            advice(
+                "",
+                "If the app is connected, close this page. If not, go back to the app and connect \
+                 again.",
+            ),
+            advice(
+                "If that leads here again",
+                "The browser keeps no cookies for this site. Allow them, and connect again.",
+            ),
+        ],
     }
     .with_status(StatusCode::BAD_REQUEST)
 }
