@@ -7,7 +7,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::{
     Router,
     extract::{Path, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::StatusCode,
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing,
@@ -154,10 +154,6 @@ fn unavailable(error: StoreError) -> Response {
         "error": "temporarily_unavailable",
         "error_description": "the store cannot be reached",
     });
-    let mut response = Json(StatusCode::SERVICE_UNAVAILABLE, body).into_response();
-    let retry_after = HeaderValue::from_static("5");
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, retry_after);
-    note::failed(response, error)
+    let response = Json(StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    note::unavailable(response, error)
 }

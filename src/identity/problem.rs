@@ -1,7 +1,7 @@
 //! What a person is told when a form cannot be taken or the server cannot serve.
 
 use axum::{
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::Response,
 };
 
@@ -49,9 +49,6 @@ pub fn unavailable(error: StoreError) -> Response {
         "Try again in a moment",
         "The server cannot reach its data at the moment. Nothing is lost.",
     );
-    let mut response = page.with_status(StatusCode::SERVICE_UNAVAILABLE);
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-    note::failed(response, error)
+    let response = page.with_status(StatusCode::SERVICE_UNAVAILABLE);
+    note::unavailable(response, error)
 }

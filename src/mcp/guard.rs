@@ -206,12 +206,8 @@ fn unavailable(error: AccessError) -> Response {
         error: "temporarily_unavailable",
         error_description: "access tokens cannot be checked at the moment; try again",
     };
-    let mut response = Json(StatusCode::SERVICE_UNAVAILABLE, body).into_response();
-    let retry_after = HeaderValue::from_static("5");
-    response
-        .headers_mut()
-        .insert(header::RETRY_AFTER, retry_after);
-    note::failed(response, error)
+    let response = Json(StatusCode::SERVICE_UNAVAILABLE, body).into_response();
+    note::unavailable(response, error)
 }
 
 /// Hosts that were refused, so that each is logged once and not a million times. Now and then the

@@ -108,13 +108,7 @@ impl IntoResponse for Rejection<'_> {
                 response.headers_mut().insert(header::ALLOW, ALLOW);
                 response
             }
-            Self::Unavailable(error) => {
-                let retry_after = HeaderValue::from_static("5");
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, retry_after);
-                note::failed(response, error)
-            }
+            Self::Unavailable(error) => note::unavailable(response, error),
             _ => response,
         }
     }

@@ -18,11 +18,7 @@ use super::{
     feature::{Change, Changes, Question},
     jsonrpc::{INTERNAL_ERROR, RpcError},
 };
-use crate::{
-    access::Authorization,
-    clock::{Clock, Timestamp},
-    store::SessionOwner,
-};
+use crate::{access::Authorization, clock::Timestamp, store::SessionOwner};
 
 /// How long a task is kept, from its beginning.
 const TTL: Duration = Duration::from_hours(1);
@@ -55,16 +51,6 @@ struct State {
     outcome: Option<Ended>,
     /// What it waits for, by the key of the question.
     open: BTreeMap<String, (Question, oneshot::Sender<Value>)>,
-}
-
-/// Ends its task when it is dropped, for work that breaks off without an outcome.
-pub(super) struct BreaksOff(pub(super) Arc<Task>, pub(super) Arc<dyn Clock>);
-
-impl Drop for BreaksOff {
-    fn drop(&mut self) {
-        let error = RpcError::new(INTERNAL_ERROR, "the task broke off");
-        self.0.end(Ended::Failed(error), self.1.now());
-    }
 }
 
 enum Ended {

@@ -111,10 +111,7 @@ impl IntoResponse for OAuthError {
             Self::TooManyRequests(retry_after) => {
                 headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
             }
-            Self::Unavailable(error) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-                return note::failed(response, error);
-            }
+            Self::Unavailable(error) => return note::unavailable(response, error),
             Self::Internal(error) => return note::failed(response, error),
             _ => {}
         }

@@ -2,7 +2,10 @@
 
 use std::{error::Error, fmt, sync::Arc};
 
-use axum::response::Response;
+use axum::{
+    http::{HeaderValue, header},
+    response::Response,
+};
 
 /// The client that the request came from.
 #[derive(Debug, Clone)]
@@ -23,6 +26,16 @@ pub fn failed(mut response: Response, error: impl Into<Box<dyn Error + Send + Sy
     let cause = FailureNote(Arc::from(error.into()));
     response.extensions_mut().insert(cause);
     response
+}
+
+/// The same for what will pass: the caller is told to try again soon.
+pub fn unavailable(
+    mut response: Response,
+    error: impl Into<Box<dyn Error + Send + Sync>>,
+) -> Response {
+    const SOON: HeaderValue = HeaderValue::from_static("5");
+    response.headers_mut().insert(header::RETRY_AFTER, SOON);
+    failed(response, error)
 }
 
 /// Attaches the client that a response is for. Only one that is known: what else stands in a

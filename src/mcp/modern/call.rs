@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::Instrument as _;
 
-use super::{Answer, Cache, Modern, complete, request_state::fingerprint, told};
+use super::{Answer, Cache, Modern, complete, request_state::fingerprint, server_meta, told};
 use crate::mcp::{
     McpState,
     asking::{Asker, OpenQuestions},
@@ -25,7 +25,7 @@ use crate::mcp::{
     feature::{Capability, Context, Outgoing, TaskSupport},
     jsonrpc::{self, INVALID_PARAMS, RpcError},
     sse::{self, GuardedStream},
-    tasks::{BreaksOff, Task, input_request},
+    tasks::{Task, input_request},
     transport::accepts_events,
 };
 
@@ -198,7 +198,7 @@ impl Call {
             "resultType": "input_required",
             "inputRequests": requests,
             "requestState": state,
-            "_meta": { "io.modelcontextprotocol/serverInfo": dispatch::server_info(Era::Modern) },
+            "_meta": server_meta(),
         });
         Ok(result.to_string().into_bytes())
     }
@@ -223,10 +223,7 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     // Neither progress nor log messages are sent for tasks.
     call.context.outlet = None;
     let created = created(&task);
-    // A tool that panics ends its task too.
-    let breaks_off = BreaksOff(Arc::clone(&task), Arc::clone(&mcp.clock));
     tokio::spawn(async move {
-        let _breaks_off = breaks_off;
         let outcome = tokio::select! {
             outcome = dispatch::run(&features, work, &call.context, Era::Modern) => outcome,
             () = task.cancelled.cancelled() => return,
@@ -240,10 +237,7 @@ fn created(task: &Task) -> Vec<u8> {
     let mut created = task.created();
     if let Some(created) = created.as_object_mut() {
         created.insert("resultType".to_owned(), json!("task"));
-        let meta = json!({
-            "io.modelcontextprotocol/serverInfo": dispatch::server_info(Era::Modern)
-        });
-        created.insert("_meta".to_owned(), meta);
+        created.insert("_meta".to_owned(), server_meta());
     }
     created.to_string().into_bytes()
 }

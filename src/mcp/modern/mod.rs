@@ -177,11 +177,13 @@ fn cache(method: &str) -> Option<Cache> {
 /// Who may keep a result, and for how many milliseconds.
 type Cache = (&'static str, u32);
 
+/// The `_meta` of every result: who answered.
+fn server_meta() -> Value {
+    json!({ "io.modelcontextprotocol/serverInfo": dispatch::server_info(Era::Modern) })
+}
+
 /// What every complete result ends with.
-static SERVER_META: LazyLock<String> = LazyLock::new(|| {
-    let info = dispatch::server_info(Era::Modern);
-    format!("\"_meta\":{{\"io.modelcontextprotocol/serverInfo\":{info}}}}}")
-});
+static SERVER_META: LazyLock<String> = LazyLock::new(|| format!("\"_meta\":{}}}", server_meta()));
 
 /// Adds to a result what this era wants in each. `cache`: who may keep it, where the method says.
 /// The members are written behind those of the object that `result` is, which costs no second pass.
