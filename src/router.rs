@@ -1,20 +1,27 @@
 //! The contents page: which rooms there are, and what surrounds them all.
 
-use std::sync::Arc;
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use axum::{
     Router,
     extract::Request,
     http::{StatusCode, header},
-    middleware::{self, Next},
     response::{IntoResponse, Response},
     routing,
 };
+use futures_util::FutureExt as _;
 use serde_json::json;
+use tower::{Service, ServiceExt as _, layer::layer_fn};
 
 use crate::{
     app::App,
-    home, identity, mcp, oauth, telemetry,
+    home, identity, mcp, oauth,
+    telemetry::RequestLog,
     web::{Json, cors, method_not_allowed, page::Problem, panic},
 };
 
@@ -34,27 +41,62 @@ pub(crate) fn surround(rooms: Router) -> Router {
     rooms
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn(around))
+        .layer(layer_fn(Around))
 }
 
-/// What surrounds every request, in one layer: each costs every request an allocation or two.
-async fn around(request: Request, next: Next) -> Response {
-    telemetry::log_request(request, |request| answer(request, next)).await
+/// What surrounds every request, in one layer: each costs every request an allocation or two, and
+/// one made by `middleware::from_fn` twice as many.
+#[derive(Clone)]
+struct Around<S>(S);
+
+impl<S> Service<Request> for Around<S>
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let inner = self.0.clone();
+        Box::pin(async move {
+            let log = RequestLog::begin(&request);
+            let mut response = answer(request, inner).await;
+            log.end(&mut response);
+            Ok(response)
+        })
+    }
 }
 
 /// Answers a request, whatever happens. Clients in a browser have to see that a document is not
 /// there, and look elsewhere: whatever is answered under `/.well-known/`, every page may read it,
 /// preflights and failures included.
-async fn answer(request: Request, next: Next) -> Response {
-    let is_open = is_well_known(&request);
-    if is_open && cors::is_preflight(request.method(), request.headers()) {
-        return cors::preflight(cors::ANY);
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` needs room for its arguments twice"
+)]
+fn answer<S>(request: Request, rooms: S) -> impl Future<Output = Response>
+where
+    S: Service<Request, Response = Response, Error = Infallible>,
+{
+    async move {
+        let is_open = is_well_known(&request);
+        if is_open && cors::is_preflight(request.method(), request.headers()) {
+            return cors::preflight(cors::ANY);
+        }
+        let answering = rooms.oneshot(request);
+        let answering = answering.map(|answered| answered.unwrap_or_else(|never| match never {}));
+        let mut response = panic::caught(answering).await;
+        if is_open {
+            cors::expose(&mut response, cors::ANY);
+        }
+        response
     }
-    let mut response = panic::caught(next.run(request)).await;
-    if is_open {
-        cors::expose(&mut response, cors::ANY);
-    }
-    response
 }
 
 /// The process can serve.
@@ -90,7 +132,6 @@ mod tests {
 
     use axum::{body::Body, http::Method};
     use tokio_util::sync::CancellationToken;
-    use tower::Service as _;
 
     use super::*;
     use crate::{

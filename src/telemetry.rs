@@ -12,7 +12,7 @@ use std::{
 
 use axum::{
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, Method},
     response::Response,
 };
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -72,21 +72,38 @@ pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send 
     Ok(guard)
 }
 
-/// Surrounds the answer to a request: gives it an id and logs what came of it.
-pub(crate) async fn log_request<A: Future<Output = Response>>(
-    request: Request,
-    answer: impl FnOnce(Request) -> A,
-) -> Response {
-    // It is measured, not decided upon, so it needs no clock that can be turned.
-    let began = Instant::now();
-    let id = request_id(&request);
-    let method = request.method().clone();
-    let route = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = answer(request).await;
-    let route = route.as_ref().map_or("none", MatchedPath::as_str);
-    log(&response, &method, route, &id, began.elapsed());
-    response.headers_mut().insert(REQUEST_ID, id);
-    response
+/// A request that is being answered, for the log.
+pub(crate) struct RequestLog {
+    /// It is measured, not decided upon, so it needs no clock that can be turned.
+    began: Instant,
+    id: HeaderValue,
+    method: Method,
+    route: Option<MatchedPath>,
+}
+
+impl RequestLog {
+    /// A request begins, and gets an id.
+    pub(crate) fn begin(request: &Request) -> Self {
+        Self {
+            began: Instant::now(),
+            id: request_id(request),
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+        }
+    }
+
+    /// Logs what came of it, and tells the caller its id.
+    pub(crate) fn end(self, response: &mut Response) {
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        log(
+            response,
+            &self.method,
+            route,
+            &self.id,
+            self.began.elapsed(),
+        );
+        response.headers_mut().insert(REQUEST_ID, self.id);
+    }
 }
 
 /// The caller's own id, if it is one that can be printed, else a new one.
@@ -102,13 +119,7 @@ fn request_id(request: &Request) -> HeaderValue {
     })
 }
 
-fn log(
-    response: &Response,
-    method: &axum::http::Method,
-    route: &str,
-    id: &HeaderValue,
-    duration: Duration,
-) {
+fn log(response: &Response, method: &Method, route: &str, id: &HeaderValue, duration: Duration) {
     // Any token is a method, as long as the sender likes.
     let method = Some(method.as_str()).filter(|name| name.len() <= MAX_METHOD);
     let method = method.unwrap_or("other");

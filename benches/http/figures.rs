@@ -6,8 +6,8 @@ use crate::load::Slice;
 
 /// What a run of slices comes to.
 pub(crate) struct Figures {
-    /// Of the slice in the middle: one that something else disturbed does not count.
-    requests_per_second: f64,
+    /// Of each slice, in the order in which they ran.
+    rates: Vec<f64>,
     p50: Duration,
     p99: Duration,
     processor_micros: f64,
@@ -15,11 +15,10 @@ pub(crate) struct Figures {
 
 impl Figures {
     pub(crate) fn of(slices: &[Slice]) -> Self {
-        let mut rates: Vec<f64> = slices
+        let rates = slices
             .iter()
             .map(|slice| count(slice) / slice.elapsed.as_secs_f64())
             .collect();
-        rates.sort_by(f64::total_cmp);
         let latencies: Vec<Duration> = slices
             .iter()
             .flat_map(|slice| slice.latencies.iter().copied())
@@ -28,7 +27,7 @@ impl Figures {
         let requests: f64 = slices.iter().map(count).sum();
         let [p50, p99] = percentiles(latencies, [50, 99]);
         Self {
-            requests_per_second: rates.get(rates.len() / 2).copied().unwrap_or_default(),
+            rates,
             p50,
             p99,
             processor_micros: processor_time.as_secs_f64() * 1e6 / requests,
@@ -40,7 +39,9 @@ impl Figures {
         println!("                       requests/s       p50       p99   CPU/request");
         self.print("remote-mcp-auth");
         bare.print("bare axum");
-        let rate = self.requests_per_second / bare.requests_per_second;
+        // Each slice is held against the one that ran right after it, on a machine in the same mood.
+        let pairs = self.rates.iter().zip(&bare.rates);
+        let rate = median(pairs.map(|(ours, bares)| ours / bares));
         let p50 = self.p50.as_secs_f64() / bare.p50.as_secs_f64();
         let p99 = self.p99.as_secs_f64() / bare.p99.as_secs_f64();
         let processor = self.processor_micros / bare.processor_micros;
@@ -53,9 +54,10 @@ impl Figures {
     fn print(&self, name: &str) {
         let p50 = millis(self.p50);
         let p99 = millis(self.p99);
+        let rate = median(self.rates.iter().copied());
         println!(
-            "    {name:16} {:12.0} {p50:>9} {p99:>9} {:10.1} µs",
-            self.requests_per_second, self.processor_micros
+            "    {name:16} {rate:12.0} {p50:>9} {p99:>9} {:10.1} µs",
+            self.processor_micros
         );
     }
 }
@@ -75,6 +77,13 @@ pub(crate) fn percentiles<const N: usize>(
 
 pub(crate) fn millis(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
+}
+
+/// The one in the middle: what something else disturbed does not count.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn count(slice: &Slice) -> f64 {

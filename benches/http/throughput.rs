@@ -15,8 +15,8 @@ use crate::{
 };
 
 /// Slices of ours and of bare axum's take turns, so that whatever else the machine does falls on both.
-const ROUNDS: u32 = 10;
-const REQUESTS: u32 = 16_000;
+const ROUNDS: u32 = 40;
+const REQUESTS: u32 = 8_000;
 
 const STREAMED: u32 = 500;
 

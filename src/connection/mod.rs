@@ -59,7 +59,8 @@ pub(crate) async fn serve(
         let local = stream.local_addr().unwrap_or(local);
         let ends = Connection { peer, local };
         let router = router.clone();
-        let shutdown = shutdown.clone();
+        // One of its own: every poll of a connection looks at it, under its lock.
+        let shutdown = shutdown.child_token();
         let progress = Arc::new(Progress::new());
         let guest = Arc::downgrade(&progress);
         let task = connections.spawn({

@@ -91,7 +91,11 @@ impl Progress {
     }
 
     fn enter(&self, phase: Phase) {
-        self.phase_began.store(self.now(), Ordering::Relaxed);
+        self.enter_at(phase, self.now());
+    }
+
+    fn enter_at(&self, phase: Phase, now: u64) {
+        self.phase_began.store(now, Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
@@ -125,12 +129,13 @@ impl Progress {
     }
 
     pub(super) fn bytes_read(&self) {
-        self.last_io.store(self.now(), Ordering::Relaxed);
+        let now = self.now();
+        self.last_io.store(now, Ordering::Relaxed);
         if self.body_of.load(Ordering::Relaxed) != 0 {
             return;
         }
         match self.phase() {
-            Phase::New | Phase::Answered => self.enter(Phase::Headers),
+            Phase::New | Phase::Answered => self.enter_at(Phase::Headers, now),
             Phase::Headers => {}
             // Sent ahead; its time begins when its turn comes.
             Phase::Handling | Phase::Answering => self.is_next_here.store(true, Ordering::Relaxed),

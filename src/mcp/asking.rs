@@ -11,8 +11,9 @@ use serde_json::{Map, Value};
 use super::{
     McpState,
     era::Era,
-    feature::{CallError, Context, Outgoing, Question, Stop},
+    feature::{CallError, Context, Question, Stop},
     legacy::SessionRuntime,
+    outlet::Outgoing,
     tasks::Task,
 };
 use crate::secret::Digest;
@@ -100,13 +101,13 @@ async fn ask_session(
     era: Era,
     questions: Vec<(String, Question)>,
 ) -> Result<Map<String, Value>, &'static str> {
-    if context.outlet.is_none() {
+    if !context.outlet.is_heard() {
         return Err("the client takes no requests during this call");
     }
     let mut waiting = Vec::new();
     for (key, question) in questions {
         let (request, answer) = runtime.request(&question, era);
-        context.send(Outgoing::Message(request)).await;
+        context.outlet.send(Outgoing::Message(request)).await;
         waiting.push((key, question, answer));
     }
     let mut answers = Map::new();

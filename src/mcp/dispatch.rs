@@ -1,17 +1,21 @@
 //! The one core behind both eras: which method does what. Here is the only match on the names of
 //! methods that both have.
 
-use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe};
+use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json, value::RawValue};
+use serde_json::{Map, Value, json};
 
 use super::{
     asking::Asker,
     era::Era,
-    feature::{CallError, Capability, Context, Features, Stop, TaskSupport, ToolResult},
+    feature::{
+        CallError, Capability, Context, Features, RegisteredPrompt, RegisteredTool, Stop,
+        TaskSupport, ToolResult,
+    },
     jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
+    params::Params,
 };
 use crate::model::scope::{Requirement, Scope, ScopeSet};
 
@@ -65,11 +69,14 @@ pub(super) enum Prepared {
 /// A handler and what it is given. Scopes have been checked.
 #[derive(Debug)]
 pub(super) enum Work {
-    /// `tools/call`.
-    Tool { name: String, arguments: Value },
+    /// `tools/call`. The arguments are an object.
+    Tool {
+        tool: Arc<RegisteredTool>,
+        arguments: Value,
+    },
     /// `prompts/get`.
     Prompt {
-        name: String,
+        prompt: Arc<RegisteredPrompt>,
         arguments: BTreeMap<String, String>,
     },
     /// `resources/read`.
@@ -82,7 +89,7 @@ pub(super) fn prepare(
     granted: &ScopeSet,
     era: Era,
     method: &str,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<Prepared, Fault> {
     let answer = match method {
         "tools/list" => first_page(params).map(|()| features.tool_list(granted, era))?,
@@ -95,8 +102,7 @@ pub(super) fn prepare(
         "tools/call" => return prepare_tool(features, granted, params).map(Prepared::Work),
         "prompts/get" => return prepare_prompt(features, granted, params).map(Prepared::Work),
         "resources/read" => {
-            let ReadParams { uri } = read_params(params)?;
-            let uri = uri.into_owned();
+            let uri = params.uri()?.into_owned();
             return Ok(Prepared::Work(Work::Read { uri }));
         }
         _ => return Err(method_not_found(method).into()),
@@ -116,10 +122,9 @@ pub(super) async fn run(features: &Features, work: Work, context: &Context, era:
 
 async fn handle(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
     match work {
-        Work::Tool { name, arguments } => call_tool(features, &name, arguments, context, era).await,
-        Work::Prompt { name, arguments } => {
-            let result = features.get_prompt(&name, arguments, context).await?;
-            let result = result.ok_or_else(|| unknown("prompt", &name))?;
+        Work::Tool { tool, arguments } => call_tool(&tool, arguments, context, era).await,
+        Work::Prompt { prompt, arguments } => {
+            let result = prompt.handler().get(arguments, context).await?;
             to_json(&result.on_wire(era))
         }
         Work::Read { uri } => match features.read(&uri, context).await? {
@@ -134,48 +139,43 @@ async fn handle(features: &Features, work: Work, context: &Context, era: Era) ->
 
 /// Lets a tool ask what it must know before its call becomes a task. A result means that there is
 /// nothing to become one: the arguments do not fit.
-pub(super) async fn prepare_task(
-    features: &Features,
-    work: &Work,
-    context: &Context,
-) -> Result<Option<Vec<u8>>, Fault> {
-    let Work::Tool { name, arguments } = work else {
+pub(super) async fn prepare_task(work: &Work, context: &Context) -> Result<Option<Vec<u8>>, Fault> {
+    let Work::Tool { tool, arguments } = work else {
         return Ok(None);
     };
-    let registered = features.tool(name).ok_or_else(|| unknown("tool", name))?;
-    if let Some(refusal) = registered.refuse(arguments) {
+    if let Some(refusal) = tool.refuse(arguments) {
         return tool_result(refusal, Era::Modern).map(Some);
     }
     if let Value::Object(arguments) = arguments {
-        registered.shared().prepare(arguments, context).await?;
+        tool.handler().prepare(arguments, context).await?;
     }
     Ok(None)
 }
 
 async fn call_tool(
-    features: &Features,
-    name: &str,
+    tool: &RegisteredTool,
     arguments: Value,
     context: &Context,
     era: Era,
 ) -> Outcome {
-    let registered = features.tool(name).ok_or_else(|| unknown("tool", name))?;
     let is_task = matches!(context.asker, Asker::Task(_));
-    if registered.definition.task == TaskSupport::Required && !is_task {
+    if tool.definition.task == TaskSupport::Required && !is_task {
         return Err(Fault::Capability(Capability::Tasks));
     }
-    if let Some(refusal) = registered.refuse(&arguments) {
+    if let Some(refusal) = tool.refuse(&arguments) {
         return tool_result(refusal, era);
     }
     let Value::Object(arguments) = arguments else {
         unreachable!("it was made from an object, and no schema changes it");
     };
-    let tool = registered.shared();
-    tool.prepare(&arguments, context).await?;
-    let result = tool.call(arguments, context).await?;
-    if let Err(problem) = registered.check(&result) {
+    let handler = tool.handler();
+    if tool.definition.task != TaskSupport::Never {
+        handler.prepare(&arguments, context).await?;
+    }
+    let result = handler.call(arguments, context).await?;
+    if let Err(problem) = tool.check(&result) {
         tracing::error!(
-            mcp.tool = name,
+            mcp.tool = tool.definition.name,
             problem = problem.0,
             "a tool answered outside its output schema"
         );
@@ -190,33 +190,22 @@ pub(super) fn tool_result(result: ToolResult, era: Era) -> Outcome {
     to_json(&result.on_wire(era))
 }
 
-#[derive(Deserialize)]
-struct CallParams<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(default)]
-    arguments: Option<Map<String, Value>>,
-}
-
 fn prepare_tool(
     features: &Features,
     granted: &ScopeSet,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<Work, Fault> {
-    let params: CallParams<'_> = read_params(params)?;
-    let tool = features.tool(&params.name);
-    let tool = tool.ok_or_else(|| unknown("tool", &params.name))?;
+    let name = params.name()?;
+    let tool = features.tool(&name).ok_or_else(|| unknown("tool", &name))?;
     check_scope(&tool.requirement, granted)?;
     Ok(Work::Tool {
-        name: params.name.into_owned(),
-        arguments: Value::Object(params.arguments.unwrap_or_default()),
+        tool: Arc::clone(tool),
+        arguments: Value::Object(params.arguments()?),
     })
 }
 
 #[derive(Deserialize)]
-struct PromptParams<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
+struct PromptParams {
     #[serde(default)]
     arguments: Option<BTreeMap<String, String>>,
 }
@@ -224,21 +213,21 @@ struct PromptParams<'a> {
 fn prepare_prompt(
     features: &Features,
     granted: &ScopeSet,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<Work, Fault> {
-    let params: PromptParams<'_> = read_params(params)?;
-    let (definition, requirement) = features
-        .prompt_definition(&params.name)
-        .ok_or_else(|| unknown("prompt", &params.name))?;
-    check_scope(requirement, granted)?;
-    let arguments = params.arguments.unwrap_or_default();
-    let mut required = definition.arguments.iter().filter(|a| a.required);
+    let name = params.name()?;
+    let prompt = features.prompt(&name);
+    let prompt = prompt.ok_or_else(|| unknown("prompt", &name))?;
+    check_scope(&prompt.requirement, granted)?;
+    let PromptParams { arguments } = params.read()?;
+    let arguments = arguments.unwrap_or_default();
+    let mut required = prompt.definition.arguments.iter().filter(|a| a.required);
     if let Some(missing) = required.find(|argument| !arguments.contains_key(argument.name)) {
         let message = format!("the argument {} is required", missing.name);
         return Err(RpcError::new(INVALID_PARAMS, message).into());
     }
     Ok(Work::Prompt {
-        name: params.name.into_owned(),
+        prompt: Arc::clone(prompt),
         arguments,
     })
 }
@@ -249,12 +238,6 @@ fn check_scope(requirement: &Requirement, granted: &ScopeSet) -> Result<(), Faul
     } else {
         Err(Fault::Scope(requirement.scope.clone()))
     }
-}
-
-#[derive(Deserialize)]
-struct ReadParams<'a> {
-    #[serde(borrow)]
-    uri: Cow<'a, str>,
 }
 
 #[derive(Deserialize)]
@@ -282,11 +265,11 @@ struct Argument<'a> {
     value: Cow<'a, str>,
 }
 
-fn complete(features: &Features, params: Option<&RawValue>) -> Outcome {
+fn complete(features: &Features, params: &Params<'_>) -> Outcome {
     let CompleteParams {
         reference,
         argument,
-    } = read_params(params)?;
+    } = params.read()?;
     let values = match &reference {
         Reference::Prompt { name } => {
             features.complete_prompt(name, &argument.name, &argument.value)
@@ -310,35 +293,12 @@ fn complete(features: &Features, params: Option<&RawValue>) -> Outcome {
     }}))
 }
 
-#[derive(Deserialize, Default)]
-struct PageParams<'a> {
-    #[serde(borrow, default)]
-    cursor: Option<Cow<'a, str>>,
-}
-
 /// Every list has one page: we never hand out a cursor, so none can be ours.
-fn first_page(params: Option<&RawValue>) -> Result<(), RpcError> {
-    let params: PageParams<'_> = match params {
-        Some(_) => read_params(params)?,
-        None => return Ok(()),
-    };
-    match params.cursor {
+fn first_page(params: &Params<'_>) -> Result<(), RpcError> {
+    match params.members()?.cursor {
         None => Ok(()),
         Some(_) => Err(RpcError::new(INVALID_PARAMS, "unknown cursor")),
     }
-}
-
-/// Reads parameters, which have names.
-pub(super) fn read_params<'a, T: Deserialize<'a>>(
-    params: Option<&'a RawValue>,
-) -> Result<T, RpcError> {
-    let text = params.map_or("{}", RawValue::get);
-    // An array would be read as a struct by position.
-    if !text.starts_with('{') {
-        return Err(RpcError::new(INVALID_PARAMS, "params must be an object"));
-    }
-    serde_json::from_str(text)
-        .map_err(|error| RpcError::new(INVALID_PARAMS, format!("params: {error}")))
 }
 
 /// The error for a method that does not exist, or is not offered.
@@ -353,10 +313,15 @@ fn unknown(kind: &str, name: &str) -> Fault {
 }
 
 pub(super) fn to_json(value: &impl Serialize) -> Outcome {
-    serde_json::to_vec(value).map_err(|error| {
-        tracing::error!(error = %error, "a result could not be written as JSON");
-        RpcError::new(INTERNAL_ERROR, "the result could not be written as JSON").into()
-    })
+    // Room for most results, and for what an era adds to them.
+    let mut json = Vec::with_capacity(1024);
+    match serde_json::to_writer(&mut json, value) {
+        Ok(()) => Ok(json),
+        Err(error) => {
+            tracing::error!(error = %error, "a result could not be written as JSON");
+            Err(RpcError::new(INTERNAL_ERROR, "the result could not be written as JSON").into())
+        }
+    }
 }
 
 /// What is offered, as `initialize` and `server/discover` declare it.

@@ -7,9 +7,9 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::Next,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -25,33 +25,50 @@ use crate::{
     access::{AccessError, Authorization},
     clock::Timestamp,
     model::scope::Scope,
-    web::{
-        Json, client_address::Connection, cors, note, note::ClientNote, origin::requested_host,
-        panic,
-    },
+    web::{Json, client_address::Connection, cors, note, origin::requested_host, panic},
 };
 
-/// Middleware in front of everything on `/mcp`. What comes through carries its
-/// [`Authorization`] in the request's extensions.
-pub(super) async fn guard(
-    State(mcp): State<Arc<McpState>>,
+/// Middleware in front of everything on `/mcp`: only what its token authorizes goes on to `next`.
+///
+/// It is called, not layered: a layer would cost every call some allocations.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` needs room for its arguments twice"
+)]
+pub(super) fn guard<N: Future<Output = Response>>(
+    mcp: Arc<McpState>,
     request: Request,
-    next: Next,
-) -> Response {
-    let origin = match allowed_origin(&mcp, request.headers()) {
-        Ok(origin) => origin,
-        Err(rejection) => return rejection.into_response(),
-    };
-    if let Some(origin) = &origin
-        && cors::is_preflight(request.method(), request.headers())
-    {
-        return cors::preflight(origin.clone());
+    next: impl FnOnce(Arc<McpState>, Arc<Authorization>, Parts, Body) -> N,
+) -> impl Future<Output = Response> {
+    async move {
+        let origin = match allowed_origin(&mcp, request.headers()) {
+            Ok(origin) => origin,
+            Err(rejection) => return rejection.into_response(),
+        };
+        if let Some(origin) = &origin
+            && cors::is_preflight(request.method(), request.headers())
+        {
+            return cors::preflight(origin.clone());
+        }
+        let authorized = match check_host(&mcp, &request) {
+            Ok(()) => authorize(&mcp, request.headers()).await,
+            Err(rejection) => Err(rejection.into_response()),
+        };
+        let mut response = match authorized {
+            Ok(authorization) => {
+                let client = authorization.client.shared();
+                let (parts, body) = request.into_parts();
+                // Here, so that a browser can read the answer to a panic too.
+                let answering = panic::caught(next(mcp, authorization, parts, body));
+                note::from_client(answering.await, client)
+            }
+            Err(refusal) => refusal,
+        };
+        if let Some(origin) = origin {
+            cors::expose(&mut response, origin);
+        }
+        response
     }
-    let mut response = authorize(&mcp, request, next).await;
-    if let Some(origin) = origin {
-        cors::expose(&mut response, origin);
-    }
-    response
 }
 
 /// The request's origin, if it has one. Browsers send it, and other clients need not.
@@ -74,35 +91,26 @@ fn allowed_origin(
     )))
 }
 
-async fn authorize(mcp: &McpState, mut request: Request, next: Next) -> Response {
-    if let Err(rejection) = check_host(mcp, &request) {
-        return rejection.into_response();
-    }
-    let authorization = match bearer(request.headers()) {
-        Ok(Some(token)) => mcp.verifier.verify(token).await,
-        Ok(None) => return challenge(mcp, StatusCode::UNAUTHORIZED, None),
+/// What the request's token authorizes.
+async fn authorize(mcp: &McpState, headers: &HeaderMap) -> Result<Arc<Authorization>, Response> {
+    let token = match bearer(headers) {
+        Ok(Some(token)) => token,
+        Ok(None) => return Err(challenge(mcp, StatusCode::UNAUTHORIZED, None)),
         Err(description) => {
             let invalid = Some(("invalid_request", description));
-            return challenge(mcp, StatusCode::BAD_REQUEST, invalid);
+            return Err(challenge(mcp, StatusCode::BAD_REQUEST, invalid));
         }
     };
-    match authorization {
-        Ok(authorization) => {
-            let note = ClientNote(authorization.client.shared());
-            request
-                .extensions_mut()
-                .insert::<Arc<Authorization>>(authorization);
-            // Here, so that a browser can read the answer to a panic too.
-            let mut response = panic::caught(next.run(request)).await;
-            response.extensions_mut().insert(note);
-            response
-        }
-        Err(AccessError::InvalidToken(description)) => {
-            let invalid = Some(("invalid_token", description));
-            challenge(mcp, StatusCode::UNAUTHORIZED, invalid)
-        }
-        Err(error @ AccessError::Unavailable(_)) => unavailable(error),
-    }
+    mcp.verifier
+        .verify(token)
+        .await
+        .map_err(|error| match error {
+            AccessError::InvalidToken(description) => {
+                let invalid = Some(("invalid_token", description));
+                challenge(mcp, StatusCode::UNAUTHORIZED, invalid)
+            }
+            AccessError::Unavailable(_) => unavailable(error),
+        })
 }
 
 /// DNS rebinding: a page that gave its own name our address still sends that name.

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use axum::{
+    body::Body as HttpBody,
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, error::Category, value::RawValue};
@@ -24,7 +25,7 @@ pub(super) const INTERNAL_ERROR: i32 = -32603;
 const MAX_BATCH: usize = 100;
 
 /// An error for the caller (JSON-RPC 2.0 §5.1).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct RpcError {
     pub(super) code: i32,
     pub(super) message: String,
@@ -61,16 +62,6 @@ pub(super) enum Message<'a> {
         id: &'a RawValue,
         result: Option<&'a RawValue>,
     },
-}
-
-impl<'a> Message<'a> {
-    /// The id of a request.
-    pub(super) fn id(&self) -> Option<&'a RawValue> {
-        match self {
-            Self::Request { id, .. } => Some(id),
-            Self::Notification { .. } | Self::Response { .. } => None,
-        }
-    }
 }
 
 /// A message that breaks the rules.
@@ -113,11 +104,11 @@ pub(super) fn parse(body: &[u8]) -> Result<Body<'_>, RpcError> {
 #[derive(Deserialize)]
 struct Members<'a> {
     #[serde(borrow)]
-    jsonrpc: Option<Cow<'a, str>>,
+    jsonrpc: Option<&'a RawValue>,
     #[serde(borrow, default, deserialize_with = "even_null")]
     id: Option<&'a RawValue>,
     #[serde(borrow)]
-    method: Option<Cow<'a, str>>,
+    method: Option<&'a RawValue>,
     #[serde(borrow)]
     params: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -144,13 +135,18 @@ fn message(text: &str) -> Result<Message<'_>, Malformed<'_>> {
         id,
         error: RpcError::new(INVALID_REQUEST, message),
     };
-    if members.jsonrpc.as_deref() != Some("2.0") {
+    if members.jsonrpc.and_then(string).as_deref() != Some("2.0") {
         return Err(malformed("jsonrpc must be \"2.0\""));
     }
     if members.id.is_some() && id.is_none() {
         return Err(malformed("id must be a string or an integer"));
     }
-    match (members.method, id) {
+    let method = match members.method.map(string) {
+        Some(None) => return Err(malformed("method must be a string")),
+        Some(Some(method)) => Some(method),
+        None => None,
+    };
+    match (method, id) {
         (Some(method), Some(id)) => Ok(Message::Request {
             id,
             method,
@@ -167,6 +163,16 @@ fn message(text: &str) -> Result<Message<'_>, Malformed<'_>> {
             })
         }
         (None, _) => Err(malformed("method is missing")),
+    }
+}
+
+/// The text of a JSON string. Most have nothing escaped and need not be copied.
+pub(super) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
+    let quoted = value.get().strip_prefix('"')?.strip_suffix('"')?;
+    if quoted.contains('\\') {
+        serde_json::from_str(value.get()).ok().map(Cow::Owned)
+    } else {
+        Some(Cow::Borrowed(quoted))
     }
 }
 
@@ -261,8 +267,11 @@ pub(super) fn error(id: Option<&RawValue>, error: &RpcError) -> Vec<u8> {
 
 /// A response that carries a message.
 pub(super) fn respond(status: StatusCode, message: Vec<u8>) -> Response {
-    let content_type = HeaderValue::from_static("application/json");
-    (status, [(header::CONTENT_TYPE, content_type)], message).into_response()
+    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+    let mut response = Response::new(HttpBody::from(message));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, JSON);
+    response
 }
 
 #[cfg(test)]
@@ -334,6 +343,21 @@ mod tests {
         let many = format!("[{}]", vec!["1"; MAX_BATCH + 1].join(","));
         assert_eq!(parse(many.as_bytes()).unwrap_err().code, INVALID_REQUEST);
         assert!(matches!(parse(b" [1, 2]"), Ok(Body::Batch(items)) if items.len() == 2));
+    }
+
+    #[test]
+    fn strings_are_read_as_json_has_them() {
+        for (json, expected) in [
+            (r#""plain""#, Some("plain")),
+            (r#""""#, Some("")),
+            (r#""a\u0041\"""#, Some("aA\"")),
+            (r#""\ud800""#, None),
+            ("5", None),
+            ("null", None),
+        ] {
+            let raw = RawValue::from_string(json.to_owned()).unwrap();
+            assert_eq!(string(&raw).as_deref(), expected, "{json}");
+        }
     }
 
     #[test]

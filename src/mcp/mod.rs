@@ -5,12 +5,15 @@
 mod asking;
 mod dispatch;
 pub mod era;
+mod exchange;
 pub mod feature;
 mod guard;
 mod jsonrpc;
 mod legacy;
 mod metadata;
 mod modern;
+mod outlet;
+mod params;
 mod rejection;
 mod sse;
 mod tasks;
@@ -18,7 +21,13 @@ mod transport;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use axum::{Router, middleware, routing};
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware,
+    response::Response,
+    routing,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -93,14 +102,21 @@ impl fmt::Debug for McpState {
 /// The routes of this room. `/mcp/` is served, not redirected: a redirect would lose the method or
 /// the token.
 pub fn routes(state: Arc<McpState>) -> Router {
-    let guarded = middleware::from_fn_with_state(Arc::clone(&state), guard::guard);
-    let endpoint = Router::new()
-        .route(MCP_PATH, routing::any(transport::endpoint))
-        .route(&format!("{MCP_PATH}/"), routing::any(transport::endpoint))
-        .layer(guarded);
     let discovery = Router::new()
         .route(metadata::ROOT_PATH, routing::get(metadata::get))
         .route(metadata::PATH, routing::get(metadata::get))
         .layer(middleware::from_fn(cors::any_origin));
-    endpoint.merge(discovery).with_state(state)
+    Router::new()
+        .route(MCP_PATH, routing::any(endpoint))
+        .route(&format!("{MCP_PATH}/"), routing::any(endpoint))
+        .merge(discovery)
+        .with_state(state)
+}
+
+/// The endpoint behind its guard.
+fn endpoint(
+    State(mcp): State<Arc<McpState>>,
+    request: Request,
+) -> impl Future<Output = Response> + Send {
+    guard::guard(mcp, request, transport::endpoint)
 }

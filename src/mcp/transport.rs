@@ -3,20 +3,20 @@
 use std::sync::Arc;
 
 use axum::{
-    Extension,
     body::{Body as HttpBody, Bytes},
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use serde_json::value::RawValue;
 
 use super::{
     McpState,
     era::is_modern,
+    exchange::{Accepts, Exchange, is_json},
     feature::header_value,
     jsonrpc::{self, Body, INVALID_REQUEST, Malformed, Message, RpcError},
-    legacy::{self, Exchange},
-    modern,
+    legacy, modern,
+    params::Params,
     rejection::Rejection,
 };
 use crate::{
@@ -27,99 +27,119 @@ use crate::{
 /// The most that a message may have, in bytes.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
-const JSON: &str = "application/json";
-const EVENT_STREAM: &str = "text/event-stream";
-
 /// The endpoint, for whoever the guard has let in.
-pub(super) async fn endpoint(
-    State(mcp): State<Arc<McpState>>,
-    Extension(authorization): Extension<Arc<Authorization>>,
-    request: Request,
-) -> Response {
-    let (parts, body) = request.into_parts();
-    let exchange = Exchange {
-        mcp: &mcp,
-        authorization: &authorization,
-        headers: &parts.headers,
-    };
-    // The stateless era has one method.
-    let only_post = speaks_modern(&parts.headers);
-    match parts.method {
-        Method::POST => post(exchange, body).await,
-        Method::GET if !only_post => match legacy::get(exchange).await {
-            Ok(stream) => stream,
-            Err(rejection) => rejection.into_response(),
-        },
-        Method::DELETE if !only_post => match legacy::delete(exchange).await {
-            Ok(()) => StatusCode::NO_CONTENT.into_response(),
-            Err(rejection) => rejection.into_response(),
-        },
-        method => Rejection::MethodNotAllowed(method).into_response(),
+#[expect(
+    clippy::manual_async_fn,
+    reason = "an `async fn` needs room for its arguments twice"
+)]
+pub(super) fn endpoint(
+    mcp: Arc<McpState>,
+    authorization: Arc<Authorization>,
+    parts: Parts,
+    body: HttpBody,
+) -> impl Future<Output = Response> {
+    async move {
+        let exchange = Exchange {
+            mcp: &mcp,
+            authorization: &authorization,
+            headers: &parts.headers,
+            accepts: Accepts::read(&parts.headers),
+            body: &Bytes::new(),
+        };
+        // The stateless era has one method.
+        let only_post = speaks_modern(&parts.headers);
+        match &parts.method {
+            &Method::POST => post(&exchange, body).await,
+            &Method::GET if !only_post => match legacy::get(&exchange).await {
+                Ok(stream) => stream,
+                Err(rejection) => rejection.into_response(),
+            },
+            &Method::DELETE if !only_post => match legacy::delete(&exchange).await {
+                Ok(()) => StatusCode::NO_CONTENT.into_response(),
+                Err(rejection) => rejection.into_response(),
+            },
+            method => Rejection::MethodNotAllowed(method.clone()).into_response(),
+        }
     }
 }
 
-async fn post(exchange: Exchange<'_>, body: HttpBody) -> Response {
-    let body = match read_body(exchange.headers, body).await {
+async fn post(exchange: &Exchange<'_>, body: HttpBody) -> Response {
+    let body = match read_body(exchange, body).await {
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
     };
     // The message borrows from the body, and so does a rejection that echoes its id.
-    let handled = handle(exchange, &body).await;
+    let exchange = Exchange {
+        body: &body,
+        ..*exchange
+    };
+    let handled = handle(&exchange).await;
     handled.unwrap_or_else(Rejection::into_response)
 }
 
 /// Gives a message to its era. What the body says decides; the header is held against it.
-async fn handle<'a>(exchange: Exchange<'_>, body: &'a [u8]) -> Result<Response, Rejection<'a>> {
-    let parsed = jsonrpc::parse(body).map_err(|error| Rejection::Malformed { id: None, error })?;
+async fn handle<'a>(exchange: &'a Exchange<'a>) -> Result<Response, Rejection<'a>> {
+    let parsed = jsonrpc::parse(exchange.body);
+    let parsed = parsed.map_err(|error| Rejection::Malformed { id: None, error })?;
     let says_modern = speaks_modern(exchange.headers);
-    let message = match parsed {
-        Body::Single(Err(Malformed { id, error })) => {
-            return Err(Rejection::Malformed { id, error });
+    match parsed {
+        Body::Single(Err(Malformed { id, error })) => Err(Rejection::Malformed { id, error }),
+        Body::Single(Ok(Message::Request { id, method, params })) => {
+            let params = Params::of(params);
+            request(exchange, says_modern, id, &method, &params).await
         }
+        Body::Single(Ok(Message::Notification { .. })) if says_modern => {
+            Ok(StatusCode::ACCEPTED.into_response())
+        }
+        Body::Single(Ok(Message::Response { id, .. })) if says_modern => Err(not_in_this_era(
+            Some(id),
+            "clients post no responses in 2026-07-28",
+        )),
+        Body::Single(Ok(message)) => legacy::post(exchange, message).await,
         Body::Batch(messages) => {
-            let enveloped = messages.iter().any(|message| match message {
-                Ok(Message::Request { params, .. }) => modern::is_enveloped(*params),
+            let mut messages_of_requests = messages.iter().flatten();
+            let enveloped = messages_of_requests.any(|message| match message {
+                Message::Request { params, .. } => Params::of(*params).is_enveloped(),
                 _ => false,
             });
             if says_modern || enveloped {
                 return Err(not_in_this_era(None, "there are no batches in 2026-07-28"));
             }
-            return legacy::batch(exchange, messages).await;
+            // Boxed, so that single messages need no room for it.
+            Box::pin(legacy::batch(exchange, messages)).await
         }
-        Body::Single(Ok(message)) => message,
-    };
-    match message {
-        Message::Request { id, method, params } if modern::is_enveloped(params) => {
-            Ok(modern::post(exchange, id, &method, params).await)
-        }
-        Message::Request { id, method, .. } if says_modern && method == "initialize" => {
-            let message = "there is no initialize in 2026-07-28; leave the header out to begin a \
-                           session";
-            let error = RpcError::new(-32020, message);
-            Err(Rejection::Malformed {
-                id: Some(id),
-                error,
-            })
-        }
-        Message::Request { id, method, params }
-            if says_modern || matches!(&*method, "server/discover" | "subscriptions/listen") =>
-        {
-            // It is refused there, naming what is missing.
-            Ok(modern::post(exchange, id, &method, params).await)
-        }
-        Message::Notification { .. } if says_modern => Ok(StatusCode::ACCEPTED.into_response()),
-        Message::Response { id, .. } if says_modern => Err(not_in_this_era(
-            Some(id),
-            "clients post no responses in 2026-07-28",
-        )),
-        message => legacy::post(exchange, message).await,
     }
 }
 
-fn not_in_this_era<'a>(
-    id: Option<&'a serde_json::value::RawValue>,
-    message: &str,
-) -> Rejection<'a> {
+async fn request<'a>(
+    exchange: &'a Exchange<'a>,
+    says_modern: bool,
+    id: &'a RawValue,
+    method: &str,
+    params: &Params<'a>,
+) -> Result<Response, Rejection<'a>> {
+    let is_enveloped = params.is_enveloped();
+    if says_modern && !is_enveloped && method == "initialize" {
+        let message =
+            "there is no initialize in 2026-07-28; leave the header out to begin a session";
+        let error = RpcError::new(-32020, message);
+        return Err(Rejection::Malformed {
+            id: Some(id),
+            error,
+        });
+    }
+    // Without an envelope the request is refused there, naming what is missing.
+    let is_modern =
+        is_enveloped || says_modern || matches!(method, "server/discover" | "subscriptions/listen");
+    if is_modern {
+        let request = modern::Request { id, method, params };
+        Ok(modern::post(exchange, &request).await)
+    } else {
+        legacy::request(exchange, id, method, params).await
+    }
+}
+
+fn not_in_this_era<'a>(id: Option<&'a RawValue>, message: &str) -> Rejection<'a> {
     let error = RpcError::new(INVALID_REQUEST, message);
     Rejection::Malformed { id, error }
 }
@@ -129,46 +149,15 @@ fn speaks_modern(headers: &HeaderMap) -> bool {
 }
 
 /// Accept, size, type, and then the bytes.
-async fn read_body(headers: &HeaderMap, body: HttpBody) -> Result<Bytes, Rejection<'static>> {
-    if !accepts_json(headers) && !accepts_events(headers) {
+async fn read_body(exchange: &Exchange<'_>, body: HttpBody) -> Result<Bytes, Rejection<'static>> {
+    if !exchange.accepts.json && !exchange.accepts.events {
         return Err(Rejection::NotAcceptable);
     }
-    if body::is_declared_larger(headers, MAX_BODY) {
+    if body::is_declared_larger(exchange.headers, MAX_BODY) {
         return Err(Rejection::Body(BodyError::TooLarge));
     }
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
-    if !matches!(content_type, Some(Ok(value)) if is_media_type(value, JSON)) {
+    if !is_json(exchange.headers) {
         return Err(Rejection::UnsupportedMediaType);
     }
     Ok(body::read(body, MAX_BODY).await?)
-}
-
-/// Whether a request accepts JSON. Without the header it accepts all.
-pub(super) fn accepts_json(headers: &HeaderMap) -> bool {
-    accepts(headers, JSON, "application/*")
-}
-
-/// Whether a request accepts an event stream.
-pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
-    accepts(headers, EVENT_STREAM, "text/*")
-}
-
-fn accepts(headers: &HeaderMap, media_type: &str, group: &str) -> bool {
-    let mut lines = headers.get_all(header::ACCEPT).iter().peekable();
-    if lines.peek().is_none() {
-        return true;
-    }
-    lines
-        .filter_map(|line| line.to_str().ok())
-        .flat_map(|line| line.split(','))
-        .any(|range| {
-            [media_type, group, "*/*"]
-                .into_iter()
-                .any(|accepted| is_media_type(range, accepted))
-        })
-}
-
-fn is_media_type(value: &str, media_type: &str) -> bool {
-    let essence = value.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case(media_type)
 }

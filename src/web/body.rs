@@ -1,11 +1,12 @@
 //! Request bodies: read whole, within a size and a time.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, header},
 };
+use futures_util::future::poll_immediate;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 /// The longest that a client may take to send a body.
@@ -35,9 +36,14 @@ pub fn is_declared_larger(headers: &HeaderMap, limit: usize) -> bool {
 
 /// Reads a body of at most `limit` bytes. One that came in one piece is not copied.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, BodyError> {
-    let collected = tokio::time::timeout(TIMEOUT, Limited::new(body, limit).collect())
-        .await
-        .map_err(|_| BodyError::TooSlow)?;
+    let mut collecting = pin!(Limited::new(body, limit).collect());
+    // Most are there already, and need no timer.
+    let collected = match poll_immediate(&mut collecting).await {
+        Some(collected) => collected,
+        None => tokio::time::timeout(TIMEOUT, collecting)
+            .await
+            .map_err(|_| BodyError::TooSlow)?,
+    };
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),

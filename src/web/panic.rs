@@ -21,9 +21,10 @@ pub fn catch() -> CatchPanicLayer<fn(Box<dyn Any + Send>) -> Response> {
 }
 
 /// The same for one answer, without a layer.
-pub async fn caught(answering: impl Future<Output = Response>) -> Response {
-    let answered = AssertUnwindSafe(answering).catch_unwind().await;
-    answered.unwrap_or_else(answer)
+pub fn caught(answering: impl Future<Output = Response>) -> impl Future<Output = Response> {
+    // An `async fn` would need room for `answering` twice.
+    let answered = AssertUnwindSafe(answering).catch_unwind();
+    answered.map(|answered| answered.unwrap_or_else(answer))
 }
 
 fn answer(_: Box<dyn Any + Send>) -> Response {

@@ -7,7 +7,6 @@ use std::{
 };
 
 use serde_json::{Map, Value, json, value::RawValue};
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,7 +15,12 @@ use super::{
 };
 use crate::{
     access::Authorization,
-    mcp::{asking::Asker, era::Era, jsonrpc::RpcError},
+    mcp::{
+        asking::Asker,
+        era::Era,
+        jsonrpc::RpcError,
+        outlet::{Outgoing, Outlet},
+    },
     model::{client::ClientId, scope::ScopeSet, user::UserId},
 };
 
@@ -89,30 +93,48 @@ impl LogLevel {
     }
 }
 
-/// What a handler sends before its result.
-#[derive(Debug)]
-pub(in crate::mcp) enum Outgoing {
-    /// A message, complete.
-    Message(Vec<u8>),
-    /// Close the stream; the client comes back for the rest.
-    CloseStream,
-}
-
 /// What surrounds one call.
 pub struct Context {
     pub(in crate::mcp) authorization: Arc<Authorization>,
     pub(in crate::mcp) capabilities: ClientCapabilities,
     pub(in crate::mcp) era: Era,
-    pub(in crate::mcp) cancelled: CancellationToken,
     pub(in crate::mcp) changes: Changes,
-    /// Where notifications go; `None`: the client takes none.
-    pub(in crate::mcp) outlet: Option<mpsc::Sender<Outgoing>>,
+    /// Where notifications go.
+    pub(in crate::mcp) outlet: Outlet,
     pub(in crate::mcp) progress_token: Option<Box<RawValue>>,
     /// The least that is logged; `None`: nothing.
     pub(in crate::mcp) log_level: Option<LogLevel>,
     pub(in crate::mcp) asker: Asker,
-    /// What has been answered, in earlier rounds too.
-    pub(in crate::mcp) answers: Mutex<Map<String, Value>>,
+    pub(in crate::mcp) answers: Mutex<Answers>,
+}
+
+/// Answers of the client, by the keys of their questions.
+#[derive(Debug, Default)]
+pub(in crate::mcp) struct Answers {
+    /// All that came with the call or while it ran.
+    given: Map<String, Value>,
+    /// Those that the handler asked for.
+    used: Map<String, Value>,
+}
+
+impl Answers {
+    /// Answers that came with the call. The client may have sent more than it was asked for.
+    pub(in crate::mcp) fn given(given: Map<String, Value>) -> Self {
+        Self {
+            given,
+            used: Map::new(),
+        }
+    }
+
+    /// Whether none has come.
+    pub(in crate::mcp) fn is_empty(&self) -> bool {
+        self.given.is_empty() && self.used.is_empty()
+    }
+
+    /// Those that the handler asked for: all that another round has to remember.
+    pub(in crate::mcp) fn used(&self) -> &Map<String, Value> {
+        &self.used
+    }
 }
 
 impl Context {
@@ -139,7 +161,7 @@ impl Context {
     /// Cancelled when nobody waits for the result any more. The handler itself is stopped at its
     /// next await; this is for work that it has started elsewhere.
     pub fn cancelled(&self) -> &CancellationToken {
-        &self.cancelled
+        self.outlet.cancelled()
     }
 
     /// Tells clients that something has changed.
@@ -230,12 +252,7 @@ impl Context {
         let (mut answers, open) = self.given(questions);
         if !open.is_empty() {
             let fresh = self.asker.ask(self, open).await?;
-            let mut given = self.lock_answers();
-            given.extend(
-                fresh
-                    .iter()
-                    .map(|(key, answer)| (key.clone(), answer.clone())),
-            );
+            self.lock_answers().used.extend(fresh.clone());
             answers.extend(fresh);
         }
         Ok(answers)
@@ -246,16 +263,16 @@ impl Context {
         &self,
         questions: Vec<(String, Question)>,
     ) -> (Map<String, Value>, Vec<(String, Question)>) {
-        let given = self.lock_answers();
+        let Answers { given, used } = &mut *self.lock_answers();
         let mut answers = Map::new();
         let mut open = Vec::new();
         for (key, question) in questions {
-            match given
-                .get(&key)
-                .filter(|answer| question.is_answered_by(answer))
-            {
+            let answer = used.get(&key).or_else(|| given.get(&key));
+            match answer.filter(|answer| question.is_answered_by(answer)) {
                 Some(answer) => {
-                    answers.insert(key, answer.clone());
+                    let answer = answer.clone();
+                    used.insert(key.clone(), answer.clone());
+                    answers.insert(key, answer);
                 }
                 None => open.push((key, question)),
             }
@@ -263,8 +280,7 @@ impl Context {
         (answers, open)
     }
 
-    /// The answers so far, by the keys of their questions.
-    pub(in crate::mcp) fn lock_answers(&self) -> MutexGuard<'_, Map<String, Value>> {
+    pub(in crate::mcp) fn lock_answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -279,7 +295,7 @@ impl Context {
     /// Closes the stream that the client reads, where the protocol lets it come back for the rest:
     /// for work that takes longer than connections last. Elsewhere this does nothing.
     pub async fn close_stream(&self) {
-        self.send(Outgoing::CloseStream).await;
+        self.outlet.send(Outgoing::CloseStream).await;
     }
 
     async fn ask_one(&self, key: &str, question: Question) -> Result<Value, CallError> {
@@ -291,15 +307,8 @@ impl Context {
 
     async fn notify(&self, method: &str, params: Value) {
         let message = json!({ "jsonrpc": "2.0", "method": method, "params": params });
-        self.send(Outgoing::Message(message.to_string().into_bytes()))
-            .await;
-    }
-
-    pub(in crate::mcp) async fn send(&self, outgoing: Outgoing) {
-        if let Some(outlet) = &self.outlet {
-            // A reader that is gone wants nothing more.
-            let _ = outlet.send(outgoing).await;
-        }
+        let message = message.to_string().into_bytes();
+        self.outlet.send(Outgoing::Message(message)).await;
     }
 }
 

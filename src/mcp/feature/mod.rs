@@ -27,6 +27,7 @@ pub use resource::{
 };
 pub use tool::{TaskSupport, Tool, ToolAnnotations, ToolDefinition, ToolResult};
 
-pub(super) use context::{Outgoing, Stop};
+pub(super) use context::{Answers, Stop};
 pub(super) use header_params::{decode as decode_header, single as header_value};
 pub(super) use question::TASKS_EXTENSION;
+pub(super) use registry::{RegisteredPrompt, RegisteredTool};

@@ -32,7 +32,6 @@ pub(in crate::mcp) const TASKS_EXTENSION: &str = "io.modelcontextprotocol/tasks"
 impl ClientCapabilities {
     /// Reads the `capabilities` of a handshake or request.
     pub fn read(declared: &Value) -> Self {
-        let has = |pointer: &str| declared.pointer(pointer).is_some_and(Value::is_object);
         let elicitation = declared.get("elicitation").and_then(Value::as_object);
         let mut read = Self::default();
         if let Some(modes) = elicitation {
@@ -44,15 +43,16 @@ impl ClientCapabilities {
                 read = read.with(Capability::ElicitationUrl);
             }
         }
-        for (capability, pointer) in [
-            (Capability::Sampling, "/sampling"),
-            (Capability::Roots, "/roots"),
+        let extensions = declared.get("extensions");
+        for (capability, declaration) in [
+            (Capability::Sampling, declared.get("sampling")),
+            (Capability::Roots, declared.get("roots")),
             (
                 Capability::Tasks,
-                "/extensions/io.modelcontextprotocol~1tasks",
+                extensions.and_then(|extensions| extensions.get(TASKS_EXTENSION)),
             ),
         ] {
-            if has(pointer) {
+            if declaration.is_some_and(Value::is_object) {
                 read = read.with(capability);
             }
         }

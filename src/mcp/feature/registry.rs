@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::{
     context::{CallError, Context},
     header_params::HeaderParams,
-    prompt::{Prompt, PromptDefinition, PromptResult},
+    prompt::{Prompt, PromptDefinition},
     resource::{Resource, ResourceContents, ResourceDefinition, ResourceTemplate},
     schema,
     tool::{TaskSupport, Tool, ToolDefinition, ToolResult},
@@ -27,9 +27,9 @@ use crate::{
 /// Everything that is offered, in the order in which it was registered.
 pub struct Features {
     scopes: Arc<ScopeCatalogue>,
-    tools: Vec<RegisteredTool>,
-    tools_by_name: HashMap<&'static str, usize>,
-    prompts: Vec<RegisteredPrompt>,
+    tools: Vec<Arc<RegisteredTool>>,
+    tools_by_name: HashMap<&'static str, Arc<RegisteredTool>>,
+    prompts: Vec<Arc<RegisteredPrompt>>,
     resources: Vec<RegisteredResource>,
     templates: Vec<Arc<dyn ResourceTemplate>>,
     resource_lists: BTreeMap<Era, [Vec<u8>; 2]>,
@@ -47,10 +47,11 @@ pub(in crate::mcp) struct RegisteredTool {
     described: BTreeMap<Era, Vec<u8>>,
 }
 
-struct RegisteredPrompt {
+/// A prompt, ready to be filled in.
+pub(in crate::mcp) struct RegisteredPrompt {
     prompt: Arc<dyn Prompt>,
-    definition: PromptDefinition,
-    requirement: Requirement,
+    pub(in crate::mcp) definition: PromptDefinition,
+    pub(in crate::mcp) requirement: Requirement,
 }
 
 struct RegisteredResource {
@@ -117,14 +118,14 @@ impl Features {
         let output = output.map_err(|problem| in_schema("output", problem))?;
         let header_params = HeaderParams::of_schema(&definition.input_schema);
         let header_params = header_params.map_err(|problem| in_schema("input", problem))?;
-        if self.tools_by_name.insert(name, self.tools.len()).is_some() {
+        if self.tools_by_name.contains_key(name) {
             return Err(RegistryError::Duplicate(name.to_owned()));
         }
         let described = Era::ALL
             .into_iter()
             .map(|era| (era, to_json(&wire::tool(&definition, era))))
             .collect();
-        self.tools.push(RegisteredTool {
+        let tool = Arc::new(RegisteredTool {
             tool,
             input,
             output,
@@ -133,6 +134,8 @@ impl Features {
             described,
             definition,
         });
+        self.tools_by_name.insert(name, Arc::clone(&tool));
+        self.tools.push(tool);
         Ok(())
     }
 
@@ -143,11 +146,11 @@ impl Features {
         if self.prompt(name).is_some() {
             return Err(RegistryError::Duplicate(name.to_owned()));
         }
-        self.prompts.push(RegisteredPrompt {
+        self.prompts.push(Arc::new(RegisteredPrompt {
             prompt,
             requirement: self.scopes.requirement_of_prompt(name),
             definition,
-        });
+        }));
         Ok(())
     }
 
@@ -242,33 +245,12 @@ impl Features {
         list.map_or_else(none, |[_, list]| list.clone())
     }
 
-    pub(in crate::mcp) fn tool(&self, name: &str) -> Option<&RegisteredTool> {
-        self.tools.get(*self.tools_by_name.get(name)?)
+    pub(in crate::mcp) fn tool(&self, name: &str) -> Option<&Arc<RegisteredTool>> {
+        self.tools_by_name.get(name)
     }
 
-    fn prompt(&self, name: &str) -> Option<&RegisteredPrompt> {
+    pub(in crate::mcp) fn prompt(&self, name: &str) -> Option<&Arc<RegisteredPrompt>> {
         self.prompts.iter().find(|p| p.definition.name == name)
-    }
-
-    /// A prompt's definition and what it takes to use it.
-    pub(in crate::mcp) fn prompt_definition(
-        &self,
-        name: &str,
-    ) -> Option<(&PromptDefinition, &Requirement)> {
-        self.prompt(name)
-            .map(|prompt| (&prompt.definition, &prompt.requirement))
-    }
-
-    pub(in crate::mcp) async fn get_prompt(
-        &self,
-        name: &str,
-        arguments: BTreeMap<String, String>,
-        context: &Context,
-    ) -> Result<Option<PromptResult>, CallError> {
-        match self.prompt(name) {
-            Some(found) => found.prompt.get(arguments, context).await.map(Some),
-            None => Ok(None),
-        }
     }
 
     /// Reads what is at an address; `None` if nothing is.
@@ -332,8 +314,8 @@ impl RegisteredTool {
         )))
     }
 
-    pub(in crate::mcp) fn shared(&self) -> Arc<dyn Tool> {
-        Arc::clone(&self.tool)
+    pub(in crate::mcp) fn handler(&self) -> &dyn Tool {
+        &*self.tool
     }
 
     /// Holds a result against the output schema.
@@ -346,6 +328,24 @@ impl RegisteredTool {
             )),
             _ => Ok(()),
         }
+    }
+}
+
+impl RegisteredPrompt {
+    pub(in crate::mcp) fn handler(&self) -> &dyn Prompt {
+        &*self.prompt
+    }
+}
+
+impl fmt::Debug for RegisteredTool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RegisteredTool({})", self.definition.name)
+    }
+}
+
+impl fmt::Debug for RegisteredPrompt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RegisteredPrompt({})", self.definition.name)
     }
 }
 

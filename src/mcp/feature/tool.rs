@@ -42,9 +42,9 @@ pub trait Tool: Send + Sync + 'static {
     /// What it is called, what it does and what it takes. Asked for once, when it is registered.
     fn definition(&self) -> ToolDefinition;
 
-    /// Asks what has to be known before the work begins, where that may become a task: a question
-    /// here is put in the answer to the call itself. The answers are there, under their keys, when
-    /// [`call`](Self::call) asks again.
+    /// Asks what has to be known before the work begins, for a tool whose calls may become
+    /// [tasks](TaskSupport): a question here is put in the answer to the call itself. The answers are
+    /// there, under their keys, when [`call`](Self::call) asks again.
     async fn prepare(
         &self,
         arguments: &Map<String, Value>,

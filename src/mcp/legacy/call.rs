@@ -8,64 +8,48 @@ use std::sync::{Arc, Mutex};
 
 use axum::response::Response;
 use futures_util::future::poll_immediate;
-use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use super::{Exchange, Session, reply_outcome, stream};
+use super::{EventLog, Session, reply_outcome, stream};
 use crate::mcp::{
     asking::Asker,
     dispatch::{self, Fault, Work},
     era::Era,
-    feature::{Context, Outgoing, ToolResult},
+    exchange::Exchange,
+    feature::{Context, ToolResult},
     jsonrpc::{self, INVALID_REQUEST, RpcError},
-    transport::accepts_events,
+    outlet::{self, Outgoing, Outlet},
+    params::Params,
 };
-
-/// Messages that a handler may be ahead of its stream by.
-const BACKLOG: usize = 16;
-
-#[derive(Deserialize)]
-struct MetaParams<'a> {
-    #[serde(borrow, default, rename = "_meta")]
-    meta: Option<Meta<'a>>,
-}
-
-#[derive(Deserialize)]
-struct Meta<'a> {
-    #[serde(borrow, default, rename = "progressToken")]
-    progress_token: Option<&'a RawValue>,
-}
 
 /// What surrounds a call in a session.
 pub(super) fn context(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     session: Session,
-    params: Option<&RawValue>,
-    outlet: Option<mpsc::Sender<Outgoing>>,
+    params: &Params<'_>,
+    outlet: Outlet,
 ) -> Context {
-    let meta = params.and_then(|params| serde_json::from_str::<MetaParams<'_>>(params.get()).ok());
+    let meta = params.members().ok().and_then(|m| m.meta.as_ref());
     let progress_token = meta
-        .and_then(|params| params.meta?.progress_token)
+        .and_then(|meta| meta.progress_token)
         .filter(|token| jsonrpc::is_id(token))
         .map(ToOwned::to_owned);
     let runtimes = &exchange.mcp.internal.runtimes;
     let log_level = runtimes.existing(&session.id);
     let log_level = log_level.and_then(|runtime| runtime.log_level());
-    let asker = match &outlet {
-        Some(_) => Asker::Session {
+    let asker = if outlet.is_heard() {
+        Asker::Session {
             mcp: Arc::clone(exchange.mcp),
             session: session.id,
             era: Era::Legacy(session.version),
-        },
-        None => Asker::Nobody,
+        }
+    } else {
+        Asker::Nobody
     };
     Context {
         authorization: Arc::clone(exchange.authorization),
         capabilities: session.client.within(Era::Legacy(session.version)),
         era: Era::Legacy(session.version),
-        cancelled: CancellationToken::new(),
         changes: exchange.mcp.changes.clone(),
         outlet,
         progress_token,
@@ -78,17 +62,15 @@ pub(super) fn context(
 /// Runs a handler and answers: in one piece if it has nothing to say before its result, else as a
 /// stream.
 pub(super) async fn answer(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     session: Session,
     id: &RawValue,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
     work: Work,
 ) -> Response {
     let era = Era::Legacy(session.version);
-    let (outlet, mut sent) = mpsc::channel(BACKLOG);
-    let outlet = accepts_events(exchange.headers).then_some(outlet);
+    let (outlet, inlet) = outlet::line(exchange.accepts.events);
     let context = context(exchange, session, params, outlet);
-    let cancelled = context.cancelled.clone();
     let features = Arc::clone(&exchange.mcp.features);
     let is_tool = matches!(work, Work::Tool { .. });
     let mut running = Box::pin(async move {
@@ -97,14 +79,13 @@ pub(super) async fn answer(
     });
     // Most handlers are over at once, and need neither a task nor a stream.
     if let Some(outcome) = poll_immediate(&mut running).await {
-        let Ok(first) = sent.try_recv() else {
-            return reply_outcome(exchange.headers, id, outcome);
+        let Ok(mut sent) = inlet.opened() else {
+            return reply_outcome(exchange, id, outcome);
         };
         let runtime = exchange.mcp.internal.runtimes.of(session.id);
         let log = runtime.open_stream(session.version);
-        put(&log, first);
-        while let Ok(more) = sent.try_recv() {
-            put(&log, more);
+        while let Ok(outgoing) = sent.try_recv() {
+            put(&log, outgoing);
         }
         log.push(&super::answer(id, outcome));
         log.finish();
@@ -112,6 +93,7 @@ pub(super) async fn answer(
     }
 
     let runtime = exchange.mcp.internal.runtimes.of(session.id);
+    let cancelled = inlet.cancelled();
     runtime.begin(id, cancelled.clone());
     let call = {
         let runtime = Arc::clone(&runtime);
@@ -122,20 +104,19 @@ pub(super) async fn answer(
                 () = cancelled.cancelled() => None,
                 () = runtime.ended.cancelled() => None,
             };
-            // Work that was started elsewhere is told, however the call ended.
-            cancelled.cancel();
             runtime.finish(&id);
             outcome
         })
     };
+    let mut sent = inlet.open();
     let Some(first) = sent.recv().await else {
         // The handler is over and has sent nothing.
         return match call.await {
-            Ok(Some(outcome)) => reply_outcome(exchange.headers, id, outcome),
+            Ok(Some(outcome)) => reply_outcome(exchange, id, outcome),
             // HTTP wants an answer even where the protocol does not.
             Ok(None) => {
                 let error = RpcError::new(INVALID_REQUEST, "the call was cancelled");
-                reply_outcome(exchange.headers, id, Err(error))
+                reply_outcome(exchange, id, Err(error))
             }
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
@@ -162,7 +143,7 @@ pub(super) async fn answer(
     response
 }
 
-fn put(log: &super::EventLog, message: Outgoing) {
+fn put(log: &EventLog, message: Outgoing) {
     match message {
         Outgoing::Message(message) => log.push(&message),
         Outgoing::CloseStream => log.detach(),

@@ -6,11 +6,13 @@ use axum::{http::HeaderValue, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Exchange, answer, reply, sessions};
+use super::{answer, sessions};
 use crate::mcp::{
-    dispatch::{self, read_params},
+    dispatch,
     era::{Era, LegacyVersion},
+    exchange::Exchange,
     feature::ClientCapabilities,
+    params::Params,
     rejection::Rejection,
 };
 
@@ -26,13 +28,13 @@ struct InitializeParams<'a> {
 /// Answers with the version that was asked for, if we speak it, and begins a session. Its name goes
 /// out in a header, and clients must send it from then on.
 pub(super) async fn initialize<'a>(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     id: &RawValue,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<Response, Rejection<'a>> {
-    let params: InitializeParams<'_> = match read_params(params) {
+    let params: InitializeParams<'_> = match params.read() {
         Ok(params) => params,
-        Err(error) => return Ok(reply(exchange.headers, answer(id, Err(error)))),
+        Err(error) => return Ok(exchange.reply(answer(id, Err(error)))),
     };
     let version = LegacyVersion::parse(&params.protocol_version).unwrap_or(LegacyVersion::NEWEST);
     let era = Era::Legacy(version);
@@ -44,7 +46,7 @@ pub(super) async fn initialize<'a>(
     let client = ClientCapabilities::read(&params.capabilities);
     let session = sessions::begin(exchange.mcp, exchange.authorization, version, client).await?;
     let result = result.to_string().into_bytes();
-    let mut response = reply(exchange.headers, answer(id, Ok(result)));
+    let mut response = exchange.reply(answer(id, Ok(result)));
     let session = HeaderValue::try_from(session.expose())
         .expect("a minted secret is visible ASCII, as the specification asks");
     response.headers_mut().insert(sessions::HEADER, session);

@@ -19,36 +19,28 @@ use tokio::sync::broadcast::error::RecvError;
 pub(super) use runtime::{Runtimes, SessionRuntime};
 
 use super::{
-    McpState,
-    dispatch::{self, Fault, Prepared, read_params},
+    dispatch::{self, Fault, Prepared},
     era::{Era, LegacyVersion},
+    exchange::Exchange,
     feature::{Changes, LogLevel},
     guard,
     jsonrpc::{
         self, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError,
     },
+    outlet,
+    params::Params,
     rejection::Rejection,
-    sse::{self, GuardedStream},
-    transport::{accepts_events, accepts_json},
+    sse::GuardedStream,
 };
-use crate::access::Authorization;
 use event_log::{EventId, EventLog};
 use sessions::{Lookup, Session};
 
 const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// One request to the endpoint, and what surrounds it.
-#[derive(Clone, Copy)]
-pub(super) struct Exchange<'a> {
-    pub(super) mcp: &'a Arc<McpState>,
-    pub(super) authorization: &'a Arc<Authorization>,
-    pub(super) headers: &'a HeaderMap,
-}
-
 /// `GET`: the stream for messages that belong to no request, or the rest of one that broke off.
-pub(super) async fn get(exchange: Exchange<'_>) -> Result<Response, Rejection<'static>> {
-    if !accepts_events(exchange.headers) {
+pub(super) async fn get(exchange: &Exchange<'_>) -> Result<Response, Rejection<'static>> {
+    if !exchange.accepts.events {
         return Err(Rejection::NotAcceptable);
     }
     let session = required_session(exchange, None).await?;
@@ -65,45 +57,66 @@ pub(super) async fn get(exchange: Exchange<'_>) -> Result<Response, Rejection<'s
 }
 
 /// `DELETE`: ends the session.
-pub(super) async fn delete(exchange: Exchange<'_>) -> Result<(), Rejection<'static>> {
+pub(super) async fn delete(exchange: &Exchange<'_>) -> Result<(), Rejection<'static>> {
     let session = required_session(exchange, None).await?;
     sessions::end(exchange.mcp, exchange.authorization, session).await?;
     Ok(())
 }
 
-/// `POST` of one message.
+/// `POST` of a request.
+pub(super) async fn request<'a>(
+    exchange: &Exchange<'_>,
+    id: &'a RawValue,
+    method: &str,
+    params: &Params<'_>,
+) -> Result<Response, Rejection<'a>> {
+    if method == "initialize" {
+        // Its header names no negotiated version yet; the parameters do.
+        return handshake::initialize(exchange, id, params).await;
+    }
+    let session = required_session(exchange, Some(id)).await?;
+    tracing::debug!(mcp.method = %method, "request");
+    Ok(match prepare(exchange, session, method, params) {
+        Ok(Prepared::Answer(result)) => exchange.reply(answer(id, Ok(result))),
+        Ok(Prepared::Work(work)) => call::answer(exchange, session, id, params, work).await,
+        // RFC 6750 §3.1: the status and the challenge make the client ask for more.
+        Err(Fault::Scope(scope)) => guard::insufficient_scope(exchange.mcp, &scope, Some(id)),
+        Err(fault) => {
+            let outcome = call::told(fault, false, Era::Legacy(session.version));
+            exchange.reply(answer(id, outcome))
+        }
+    })
+}
+
+/// `POST` of a message that wants no answer.
 pub(super) async fn post<'a>(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     message: Message<'a>,
 ) -> Result<Response, Rejection<'a>> {
-    if let Message::Request { id, method, params } = &message
-        && method == "initialize"
-    {
-        // Its header names no negotiated version yet; the parameters do.
-        return handshake::initialize(exchange, id, *params).await;
-    }
-    let session = required_session(exchange, message.id()).await?;
+    let session = required_session(exchange, None).await?;
+    take(exchange, session, message);
+    Ok(StatusCode::ACCEPTED.into_response())
+}
+
+/// Takes a message that wants no answer.
+fn take(exchange: &Exchange<'_>, session: Session, message: Message<'_>) {
     match message {
-        Message::Request { id, method, params } => {
-            Ok(request(exchange, session, id, &method, params).await)
-        }
         Message::Notification { method, params } => {
-            notification(exchange, session, &method, params);
-            Ok(StatusCode::ACCEPTED.into_response())
+            notification(exchange, session, &method, &Params::of(params));
         }
         Message::Response { id, result } => {
             if let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id) {
                 runtime.answer(id, result);
             }
-            Ok(StatusCode::ACCEPTED.into_response())
         }
+        Message::Request { .. } => {}
     }
 }
 
 /// `POST` of several messages, which only 2025-03-26 has. They are handled in order, and what
 /// they ask for is answered together.
 pub(super) async fn batch<'a>(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     messages: Vec<Result<Message<'a>, Malformed<'a>>>,
 ) -> Result<Response, Rejection<'a>> {
     let session = required_session(exchange, None).await?;
@@ -119,17 +132,11 @@ pub(super) async fn batch<'a>(
                 answers.push(jsonrpc::error(Some(id), &error));
             }
             Ok(Message::Request { id, method, params }) => {
-                let outcome = in_batch(exchange, session, &method, params).await;
+                let params = Params::of(params);
+                let outcome = in_batch(exchange, session, &method, &params).await;
                 answers.push(answer(id, outcome));
             }
-            Ok(Message::Notification { method, params }) => {
-                notification(exchange, session, &method, params);
-            }
-            Ok(Message::Response { id, result }) => {
-                if let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id) {
-                    runtime.answer(id, result);
-                }
-            }
+            Ok(message) => take(exchange, session, message),
             Err(malformed) => answers.push(jsonrpc::error(malformed.id, &malformed.error)),
         }
     }
@@ -137,20 +144,21 @@ pub(super) async fn batch<'a>(
         return Ok(StatusCode::ACCEPTED.into_response());
     }
     let body = [b"[", answers.join(&b","[..]).as_slice(), b"]"].concat();
-    Ok(reply(exchange.headers, body))
+    Ok(exchange.reply(body))
 }
 
 /// One of several requests: nothing can be sent before its answer.
 async fn in_batch(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     session: Session,
     method: &str,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<Vec<u8>, RpcError> {
     match prepare(exchange, session, method, params) {
         Ok(Prepared::Answer(answer)) => Ok(answer),
         Ok(Prepared::Work(work)) => {
-            let context = call::context(exchange, session, params, None);
+            let (outlet, _) = outlet::line(false);
+            let context = call::context(exchange, session, params, outlet);
             let features = &exchange.mcp.features;
             let era = Era::Legacy(session.version);
             let is_tool = matches!(work, dispatch::Work::Tool { .. });
@@ -158,26 +166,6 @@ async fn in_batch(
             outcome.or_else(|fault| call::told(fault, is_tool, era))
         }
         Err(fault) => call::told(fault, false, Era::Legacy(session.version)),
-    }
-}
-
-async fn request(
-    exchange: Exchange<'_>,
-    session: Session,
-    id: &RawValue,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Response {
-    tracing::debug!(mcp.method = %method, "request");
-    match prepare(exchange, session, method, params) {
-        Ok(Prepared::Answer(result)) => reply(exchange.headers, answer(id, Ok(result))),
-        Ok(Prepared::Work(work)) => call::answer(exchange, session, id, params, work).await,
-        // RFC 6750 §3.1: the status and the challenge make the client ask for more.
-        Err(Fault::Scope(scope)) => guard::insufficient_scope(exchange.mcp, &scope, Some(id)),
-        Err(fault) => {
-            let outcome = call::told(fault, false, Era::Legacy(session.version));
-            reply(exchange.headers, answer(id, outcome))
-        }
     }
 }
 
@@ -193,29 +181,29 @@ struct UriParams {
 
 /// Methods that only this era has; the others are the core's.
 fn prepare(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     session: Session,
     method: &str,
-    params: Option<&RawValue>,
+    params: &Params<'_>,
 ) -> Result<Prepared, Fault> {
     let runtimes = &exchange.mcp.internal.runtimes;
     let features = &exchange.mcp.features;
     match method {
         "ping" => {}
         "logging/setLevel" => {
-            let LevelParams { level } = read_params(params)?;
+            let LevelParams { level } = params.read()?;
             let level = LogLevel::parse(&level)
                 .ok_or_else(|| RpcError::new(INVALID_PARAMS, "unknown log level"))?;
             runtimes.of(session.id).set_log_level(level);
         }
         "resources/subscribe" if features.has_resources() => {
-            let UriParams { uri } = read_params(params)?;
+            let UriParams { uri } = params.read()?;
             if !runtimes.of(session.id).subscribe(&uri) {
                 return Err(RpcError::new(INVALID_PARAMS, "too many subscriptions").into());
             }
         }
         "resources/unsubscribe" if features.has_resources() => {
-            let UriParams { uri } = read_params(params)?;
+            let UriParams { uri } = params.read()?;
             runtimes.of(session.id).unsubscribe(&uri);
         }
         _ => {
@@ -235,10 +223,10 @@ struct CancelledParams<'a> {
 }
 
 /// `notifications/initialized` needs nothing done, and unknown ones are to be ignored.
-fn notification(exchange: Exchange<'_>, session: Session, method: &str, params: Option<&RawValue>) {
+fn notification(exchange: &Exchange<'_>, session: Session, method: &str, params: &Params<'_>) {
     tracing::debug!(mcp.method = %method, "notification");
     if method == "notifications/cancelled"
-        && let Ok(CancelledParams { request_id }) = read_params(params)
+        && let Ok(CancelledParams { request_id }) = params.read()
         && let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id)
     {
         runtime.cancel(request_id);
@@ -270,7 +258,7 @@ fn forward_changes(changes: &Changes, runtime: &Arc<SessionRuntime>, log: &Arc<E
 }
 
 fn stream(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     runtime: &SessionRuntime,
     log: &Arc<EventLog>,
     last: Option<u64>,
@@ -289,7 +277,7 @@ fn stream(
 
 /// The session of a request that is about something in one.
 async fn required_session<'a>(
-    exchange: Exchange<'_>,
+    exchange: &Exchange<'_>,
     id: Option<&'a RawValue>,
 ) -> Result<Session, Rejection<'a>> {
     match sessions::find(exchange.mcp, exchange.authorization, exchange.headers).await? {
@@ -325,7 +313,7 @@ fn answer(id: &RawValue, outcome: Result<Vec<u8>, RpcError>) -> Vec<u8> {
 
 /// The answer to a call. That the server failed is said in the status too.
 fn reply_outcome(
-    headers: &HeaderMap,
+    exchange: &Exchange<'_>,
     id: &RawValue,
     outcome: Result<Vec<u8>, RpcError>,
 ) -> Response {
@@ -334,16 +322,7 @@ fn reply_outcome(
             let body = jsonrpc::error(Some(id), &error);
             jsonrpc::respond(StatusCode::INTERNAL_SERVER_ERROR, body)
         }
-        outcome => reply(headers, answer(id, outcome)),
-    }
-}
-
-/// The answer as JSON, or as a stream of one event for a client that takes nothing else.
-fn reply(headers: &HeaderMap, answer: Vec<u8>) -> Response {
-    if accepts_json(headers) {
-        jsonrpc::respond(StatusCode::OK, answer)
-    } else {
-        sse::of_one(&answer)
+        outcome => exchange.reply(answer(id, outcome)),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use crate::{
         era::{Era, LegacyVersion},
         feature::{Change, LogLevel, Question},
     },
-    secret::Digest,
+    secret::{Digest, DigestMap},
 };
 
 /// How many streams a session may come back to. The oldest that have ended are forgotten.
@@ -31,12 +31,12 @@ const WISHES_KEPT: Duration = Duration::from_hours(24);
 
 /// The sessions of this process that have something going on.
 #[derive(Default)]
-pub(in crate::mcp) struct Runtimes(Mutex<HashMap<Digest, Arc<SessionRuntime>>>);
+pub(in crate::mcp) struct Runtimes(RwLock<DigestMap<Arc<SessionRuntime>>>);
 
 impl Runtimes {
     /// What the session has going on; nothing yet, if it is the first that is asked for.
     pub(in crate::mcp) fn of(&self, session: Digest) -> Arc<SessionRuntime> {
-        let mut runtimes = self.lock();
+        let mut runtimes = self.write();
         if let Some(runtime) = runtimes.get(&session) {
             runtime.lock().last_used = Instant::now();
             return Arc::clone(runtime);
@@ -51,18 +51,19 @@ impl Runtimes {
 
     /// The same, if there is anything.
     pub(super) fn existing(&self, session: &Digest) -> Option<Arc<SessionRuntime>> {
-        self.lock().get(session).cloned()
+        let runtimes = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        runtimes.get(session).cloned()
     }
 
     /// Ends a session's streams and calls.
     pub(super) fn end(&self, session: &Digest) {
-        if let Some(runtime) = self.lock().remove(session) {
+        if let Some(runtime) = self.write().remove(session) {
             runtime.ended.cancel();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Digest, Arc<SessionRuntime>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, DigestMap<Arc<SessionRuntime>>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,82 +4,76 @@
 //! waits, and what it started elsewhere is told.
 
 use std::{
+    future::poll_fn,
     pin::Pin,
     sync::{Arc, Mutex},
+    task::{self, Poll, ready},
 };
 
-use axum::body::Bytes;
-use futures_util::stream;
-use serde::Deserialize;
+use axum::{body::Bytes, response::Response};
+use futures_util::{Stream, StreamExt as _, stream};
 use serde_json::{Map, Value, json, value::RawValue};
 use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::{Answer, Cache, Modern, complete, request_state::fingerprint, server_meta, told};
+use super::{
+    Answer, Cache, Modern, Request, complete, request_state::fingerprint, server_meta, told,
+};
 use crate::mcp::{
     McpState,
     asking::{Asker, OpenQuestions},
-    dispatch::{self, Fault, Work, read_params},
+    dispatch::{self, Fault, Work},
     era::Era,
-    feature::{Capability, Context, Outgoing, TaskSupport},
-    jsonrpc::{self, INVALID_PARAMS, RpcError},
+    feature::{Answers, Capability, Context, TaskSupport},
+    jsonrpc::{self, Body, INVALID_PARAMS, Message, RpcError, string},
+    outlet::{self, Inlet, Outgoing, Outlet},
+    params::Params,
     sse::{self, GuardedStream},
     tasks::{Task, input_request},
-    transport::accepts_events,
 };
-
-/// Messages that a handler may be ahead of its stream by.
-const BACKLOG: usize = 16;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RoundParams<'a> {
-    #[serde(borrow, default)]
-    input_responses: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    request_state: Option<&'a RawValue>,
-}
 
 /// Runs a handler and answers.
 pub(super) async fn answer(
     modern: &Modern<'_>,
-    id: &RawValue,
-    method: &str,
-    params: Option<&RawValue>,
+    request: &Request<'_>,
     work: Work,
 ) -> Result<Answer, Fault> {
     let task = check_tool(modern, &work)?;
-    let answers = earlier_answers(modern, method, params)?;
-    let (outlet, sent) = mpsc::channel(BACKLOG);
-    let outlet = accepts_events(modern.exchange.headers).then_some(outlet);
-    let context = context(modern, outlet, answers);
+    let answers = earlier_answers(modern, request)?;
+    let (outlet, inlet) = outlet::line(modern.exchange.accepts.events);
     let call = Call {
         mcp: Arc::clone(modern.exchange.mcp),
-        context,
-        method: method.to_owned(),
-        params: params.map(ToOwned::to_owned),
-        cache: super::cache(method),
+        context: context(modern, outlet, answers),
+        body: modern.exchange.body.clone(),
+        cache: super::cache(request.method),
     };
     if task {
-        return begin_task(call, work).await.map(Answer::Result);
+        // Boxed, so that calls that become none need no room for it.
+        return Box::pin(begin_task(call, work)).await.map(Answer::Result);
     }
     let span = tracing::info_span!(
         "call",
-        mcp.method = method,
+        mcp.method = request.method,
         traceparent = modern.envelope.traceparent.as_deref()
     );
-    let cancelled = call.context.cancelled.clone().drop_guard();
-    let running: Running = Box::pin(call.run(work).instrument(span));
-    first_word(modern, id, running, sent, cancelled).await
+    let mut events = CallEvents {
+        id: request.id.to_owned(),
+        running: Some(Box::pin(call.run(work).instrument(span))),
+        outcome: None,
+        inlet: Some(inlet),
+        sent: None,
+    };
+    // Whatever comes first: a message, and then the answer is a stream, or the result.
+    match poll_fn(|cx| events.poll_message(cx)).await {
+        Some(first) => Ok(Answer::Response(open_stream(modern, &first, events))),
+        None => events.into_outcome().map(Answer::Result),
+    }
 }
 
 /// Whether the call becomes a task. Checks on the way what the tool wants of the request.
 fn check_tool(modern: &Modern<'_>, work: &Work) -> Result<bool, Fault> {
-    let Work::Tool { name, arguments } = work else {
-        return Ok(false);
-    };
-    let Some(tool) = modern.exchange.mcp.features.tool(name) else {
+    let Work::Tool { tool, arguments } = work else {
         return Ok(false);
     };
     tool.header_params
@@ -96,21 +90,19 @@ fn check_tool(modern: &Modern<'_>, work: &Work) -> Result<bool, Fault> {
 /// What was answered in earlier rounds and what this request answers.
 fn earlier_answers(
     modern: &Modern<'_>,
-    method: &str,
-    request: Option<&RawValue>,
+    request: &Request<'_>,
 ) -> Result<Map<String, Value>, RpcError> {
-    let params: RoundParams<'_> = read_params(request)?;
+    let members = request.params.members()?;
     let mcp = modern.exchange.mcp;
-    let mut answers = match params.request_state {
+    let mut answers = match members.request_state {
         None => Map::new(),
-        Some(state) => serde_json::from_str::<String>(state.get())
-            .ok()
+        Some(state) => string(state)
             .and_then(|state| {
-                let now = mcp.clock.now();
+                let request = fingerprint(request.method, request.params.text());
                 let authorization = modern.exchange.authorization;
-                mcp.internal
-                    .states
-                    .open(&state, authorization, &fingerprint(method, request), now)
+                let now = mcp.clock.now();
+                let states = &mcp.internal.states;
+                states.open(&state, authorization, &request, now)
             })
             .ok_or_else(|| {
                 RpcError::new(
@@ -119,7 +111,7 @@ fn earlier_answers(
                 )
             })?,
     };
-    let responses = params.input_responses;
+    let responses = members.input_responses;
     let responses = responses.and_then(|responses| serde_json::from_str(responses.get()).ok());
     if let Some(Value::Object(responses)) = responses {
         answers.extend(responses);
@@ -127,23 +119,18 @@ fn earlier_answers(
     Ok(answers)
 }
 
-fn context(
-    modern: &Modern<'_>,
-    outlet: Option<mpsc::Sender<Outgoing>>,
-    answers: Map<String, Value>,
-) -> Context {
+fn context(modern: &Modern<'_>, outlet: Outlet, answers: Map<String, Value>) -> Context {
     let envelope = &modern.envelope;
     Context {
         authorization: Arc::clone(modern.exchange.authorization),
         capabilities: envelope.capabilities,
         era: Era::Modern,
-        cancelled: CancellationToken::new(),
         changes: modern.exchange.mcp.changes.clone(),
         outlet,
         progress_token: envelope.progress_token.map(ToOwned::to_owned),
         log_level: envelope.log_level,
         asker: Asker::Rounds(OpenQuestions::default()),
-        answers: Mutex::new(answers),
+        answers: Mutex::new(Answers::given(answers)),
     }
 }
 
@@ -151,9 +138,8 @@ fn context(
 struct Call {
     mcp: Arc<McpState>,
     context: Context,
-    /// What the request was, for the state of another round.
-    method: String,
-    params: Option<Box<RawValue>>,
+    /// The request, as it came: the state of another round is bound to it.
+    body: Bytes,
     cache: Option<Cache>,
 }
 
@@ -186,28 +172,35 @@ impl Call {
             .iter()
             .map(|(key, question)| (key.clone(), input_request(question)))
             .collect();
-        let answers = self.context.lock_answers().clone();
-        let authorization = &self.context.authorization;
-        let now = self.mcp.clock.now();
-        let request = fingerprint(&self.method, self.params.as_deref());
-        let states = &self.mcp.internal.states;
-        let state = states
-            .seal(authorization, &request, answers, now)
-            .ok_or_else(|| RpcError::new(jsonrpc::INTERNAL_ERROR, "the state cannot be kept"))?;
         let result = json!({
             "resultType": "input_required",
             "inputRequests": requests,
-            "requestState": state,
+            "requestState": self.state().ok_or_else(|| {
+                RpcError::new(jsonrpc::INTERNAL_ERROR, "the state cannot be kept")
+            })?,
             "_meta": server_meta(),
         });
         Ok(result.to_string().into_bytes())
+    }
+
+    fn state(&self) -> Option<String> {
+        let Ok(Body::Single(Ok(Message::Request { method, params, .. }))) =
+            jsonrpc::parse(&self.body)
+        else {
+            return None;
+        };
+        let request = fingerprint(&method, Params::of(params).text());
+        let authorization = &self.context.authorization;
+        let now = self.mcp.clock.now();
+        let answers = self.context.lock_answers();
+        let states = &self.mcp.internal.states;
+        states.seal(authorization, &request, answers.used(), now)
     }
 }
 
 /// Asks what has to be known first, begins a task and answers with it.
 async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
-    let features = Arc::clone(&call.mcp.features);
-    match dispatch::prepare_task(&features, &work, &call.context).await {
+    match dispatch::prepare_task(&work, &call.context).await {
         Ok(None) => {}
         Ok(Some(refusal)) => return Ok(complete(refusal, None)),
         Err(Fault::InputRequired) => return call.input_required(),
@@ -219,13 +212,13 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     let authorization = Arc::clone(&call.context.authorization);
     let task = mcp.internal.tasks.begin(&authorization, changes, now)?;
     call.context.asker = Asker::Task(Arc::clone(&task));
-    call.context.cancelled = task.cancelled.clone();
     // Neither progress nor log messages are sent for tasks.
-    call.context.outlet = None;
+    call.context.outlet = Outlet::unheard(task.cancelled.clone());
     let created = created(&task);
     tokio::spawn(async move {
+        let features = &mcp.features;
         let outcome = tokio::select! {
-            outcome = dispatch::run(&features, work, &call.context, Era::Modern) => outcome,
+            outcome = dispatch::run(features, work, &call.context, Era::Modern) => outcome,
             () = task.cancelled.cancelled() => return,
         };
         task.finish(outcome, mcp.clock.now());
@@ -242,107 +235,85 @@ fn created(task: &Task) -> Vec<u8> {
     created.to_string().into_bytes()
 }
 
-/// Waits for whatever comes first: a message, and then the answer is a stream, or the result.
-async fn first_word(
-    modern: &Modern<'_>,
-    id: &RawValue,
-    mut running: Running,
-    mut sent: mpsc::Receiver<Outgoing>,
-    cancelled: DropGuard,
-) -> Result<Answer, Fault> {
-    let mut sending = true;
-    let first = loop {
-        tokio::select! {
-            biased;
-            message = sent.recv(), if sending => match message {
-                Some(Outgoing::Message(message)) => break Ok(message),
-                // There is no coming back for the rest in this era.
-                Some(Outgoing::CloseStream) => {}
-                None => sending = false,
-            },
-            outcome = &mut running => break Err(outcome),
-        }
-    };
-    let (first, outcome) = match first {
-        Ok(message) => (message, None),
-        // The result is there; what was said before it comes first all the same.
-        Err(outcome) => match next_message(&mut sent) {
-            Some(message) => (message, Some(outcome)),
-            None => return outcome.map(Answer::Result),
-        },
-    };
-    let events = CallEvents {
-        id: id.to_owned(),
-        first: Some(first),
-        outcome,
-        running: Some(running),
-        sent,
-        _cancelled: cancelled,
-    };
-    let events = stream::unfold(events, |mut events| async move {
-        let event = events.next().await?;
-        Some((event, events))
-    });
-    Ok(Answer::Response(
-        GuardedStream {
-            mcp: Arc::clone(modern.exchange.mcp),
-            authorization: Arc::clone(modern.exchange.authorization),
-            events: Box::pin(events),
-            ended: CancellationToken::new(),
-            is_call: true,
-            farewell: None,
-        }
-        .into_response(),
-    ))
-}
-
-fn next_message(sent: &mut mpsc::Receiver<Outgoing>) -> Option<Vec<u8>> {
-    loop {
-        match sent.try_recv().ok()? {
-            Outgoing::Message(message) => return Some(message),
-            Outgoing::CloseStream => {}
-        }
+/// The answer of a call that has something to say before its result.
+fn open_stream(modern: &Modern<'_>, first: &[u8], events: CallEvents) -> Response {
+    let first = sse::event(first);
+    GuardedStream {
+        mcp: Arc::clone(modern.exchange.mcp),
+        authorization: Arc::clone(modern.exchange.authorization),
+        events: Box::pin(stream::iter([first]).chain(events)),
+        ended: CancellationToken::new(),
+        is_call: true,
+        farewell: None,
     }
+    .into_response()
 }
 
-/// The stream of a call: its messages, then its result.
+/// A running call as a stream: its messages, then its result. Dropped when the client has gone, and
+/// the handler with it.
 struct CallEvents {
     id: Box<RawValue>,
-    first: Option<Vec<u8>>,
-    outcome: Option<Result<Vec<u8>, Fault>>,
+    /// `None` once it is over.
     running: Option<Running>,
-    sent: mpsc::Receiver<Outgoing>,
-    /// Dropped with the stream: the client has gone, or everything was sent.
-    _cancelled: DropGuard,
+    outcome: Option<Result<Vec<u8>, Fault>>,
+    /// `None` once something was sent.
+    inlet: Option<Inlet>,
+    sent: Option<mpsc::Receiver<Outgoing>>,
 }
 
 impl CallEvents {
-    async fn next(&mut self) -> Option<Bytes> {
-        if let Some(first) = self.first.take() {
-            return Some(sse::event(&first));
+    /// The next message of the handler; `None` when it is over and its outcome is there.
+    fn poll_message(&mut self, cx: &mut task::Context<'_>) -> Poll<Option<Vec<u8>>> {
+        if let Some(running) = &mut self.running
+            && let Poll::Ready(outcome) = running.as_mut().poll(cx)
+        {
+            self.outcome = Some(outcome);
+            self.running = None;
         }
-        let mut sending = true;
-        while self.outcome.is_none() {
-            let running = self.running.as_mut()?;
-            tokio::select! {
-                biased;
-                message = self.sent.recv(), if sending => match message {
-                    Some(Outgoing::Message(message)) => return Some(sse::event(&message)),
-                    Some(Outgoing::CloseStream) => {}
-                    None => sending = false,
-                },
-                outcome = running => self.outcome = Some(outcome),
+        if let Some(inlet) = self.inlet.take() {
+            match inlet.opened() {
+                Ok(sent) => self.sent = Some(sent),
+                Err(inlet) => self.inlet = Some(inlet),
             }
         }
-        if let Some(message) = next_message(&mut self.sent) {
-            return Some(sse::event(&message));
+        if let Some(sent) = &mut self.sent {
+            while let Poll::Ready(Some(outgoing)) = sent.poll_recv(cx) {
+                match outgoing {
+                    Outgoing::Message(message) => return Poll::Ready(Some(message)),
+                    // There is no coming back for the rest in this era.
+                    Outgoing::CloseStream => {}
+                }
+            }
         }
-        // Polling a call that is over would be a mistake; without it the stream ends.
-        drop(self.running.take()?);
-        let answer = match self.outcome.take()? {
-            Ok(result) => jsonrpc::result(&self.id, &result),
-            Err(fault) => jsonrpc::error(Some(&self.id), &told(fault)),
-        };
-        Some(sse::event(&answer))
+        match self.running {
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// The outcome of a call that is over.
+    fn into_outcome(self) -> Result<Vec<u8>, Fault> {
+        self.outcome.unwrap_or_else(|| {
+            let message = "the call ended without an outcome";
+            Err(RpcError::new(jsonrpc::INTERNAL_ERROR, message).into())
+        })
+    }
+}
+
+impl Stream for CallEvents {
+    type Item = Bytes;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Bytes>> {
+        if let Some(message) = ready!(self.poll_message(cx)) {
+            return Poll::Ready(Some(sse::event(&message)));
+        }
+        let outcome = self.outcome.take();
+        Poll::Ready(outcome.map(|outcome| {
+            let answer = match outcome {
+                Ok(result) => jsonrpc::result(&self.id, &result),
+                Err(fault) => jsonrpc::error(Some(&self.id), &told(fault)),
+            };
+            sse::event(&answer)
+        }))
     }
 }

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use axum::http::{HeaderMap, HeaderName};
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
+use super::Request;
 use crate::mcp::{
-    dispatch::read_params,
     era::MODERN,
-    feature::{ClientCapabilities, LogLevel, header_value},
-    jsonrpc::{self, INVALID_PARAMS, RpcError},
+    feature::{ClientCapabilities, LogLevel, decode_header, header_value},
+    jsonrpc::{self, INVALID_PARAMS, RpcError, string},
+    params::{CAPABILITIES_KEY, Members, VERSION_KEY},
 };
 
 /// `HeaderMismatch`: a required header is missing, malformed or not what the body says.
@@ -22,54 +22,6 @@ pub(in crate::mcp) const VERSION_HEADER: HeaderName =
     HeaderName::from_static("mcp-protocol-version");
 const METHOD_HEADER: HeaderName = HeaderName::from_static("mcp-method");
 const NAME_HEADER: HeaderName = HeaderName::from_static("mcp-name");
-
-const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
-const CAPABILITIES_KEY: &str = "io.modelcontextprotocol/clientCapabilities";
-
-#[derive(Deserialize)]
-struct WithMeta<'a> {
-    #[serde(borrow, default, rename = "_meta")]
-    meta: Option<RawMeta<'a>>,
-}
-
-#[derive(Deserialize, Default)]
-struct RawMeta<'a> {
-    #[serde(borrow, default, rename = "io.modelcontextprotocol/protocolVersion")]
-    protocol_version: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "io.modelcontextprotocol/clientCapabilities")]
-    client_capabilities: Option<&'a RawValue>,
-    #[serde(borrow, default, rename = "io.modelcontextprotocol/logLevel")]
-    log_level: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "progressToken")]
-    progress_token: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    traceparent: Option<Cow<'a, str>>,
-}
-
-/// Whether parameters carry the version in their `_meta`, well-formed or not: such a request belongs
-/// to this era, whatever else is wrong with it.
-pub(in crate::mcp) fn is_enveloped(params: Option<&RawValue>) -> bool {
-    #[derive(Deserialize)]
-    struct Probe {
-        #[serde(default, rename = "_meta")]
-        meta: Option<ProbeMeta>,
-    }
-    #[derive(Deserialize)]
-    struct ProbeMeta {
-        #[serde(default, rename = "io.modelcontextprotocol/protocolVersion")]
-        version: Option<serde::de::IgnoredAny>,
-    }
-    let Some(params) = params.map(RawValue::get) else {
-        return false;
-    };
-    // Most requests of the other era do not even mention it.
-    params.contains(VERSION_KEY)
-        && match serde_json::from_str::<Probe>(params) {
-            Ok(probe) => probe.meta.is_some_and(|meta| meta.version.is_some()),
-            // Something is there twice, or has the wrong type: the envelope is malformed.
-            Err(_) => true,
-        }
-}
 
 /// What a request says of itself.
 pub(super) struct Envelope<'a> {
@@ -83,18 +35,15 @@ pub(super) struct Envelope<'a> {
 /// whether we speak the version.
 pub(super) fn read<'a>(
     headers: &HeaderMap,
-    method: &str,
-    params: Option<&'a RawValue>,
+    request: &Request<'a>,
 ) -> Result<Envelope<'a>, RpcError> {
-    let WithMeta { meta } = read_params(params)?;
-    let meta = meta.unwrap_or_default();
+    let members = request.params.members()?;
+    let meta = members.meta.as_ref();
     let version = meta
-        .protocol_version
-        .and_then(|version| serde_json::from_str::<Cow<'_, str>>(version.get()).ok())
+        .and_then(|meta| string(meta.protocol_version?))
         .ok_or_else(|| missing(VERSION_KEY, "a string"))?;
     let capabilities = meta
-        .client_capabilities
-        .and_then(|declared| serde_json::from_str::<Value>(declared.get()).ok())
+        .and_then(|meta| serde_json::from_str(meta.client_capabilities?.get()).ok())
         .filter(Value::is_object)
         .ok_or_else(|| missing(CAPABILITIES_KEY, "an object"))?;
     if header_value(headers, &VERSION_HEADER) != Some(&version) {
@@ -107,50 +56,38 @@ pub(super) fn read<'a>(
             ..RpcError::new(UNSUPPORTED_VERSION, supported)
         });
     }
-    if header_value(headers, &METHOD_HEADER) != Some(method) {
+    if header_value(headers, &METHOD_HEADER) != Some(request.method) {
         return Err(mismatch(&METHOD_HEADER, "the method"));
     }
-    check_name(headers, method, params)?;
-    let log_level = match meta.log_level {
+    check_name(headers, request.method, members)?;
+    let log_level = match meta.and_then(|meta| meta.log_level) {
         Some(level) => Some(
-            LogLevel::parse(&level)
+            string(level)
+                .and_then(|level| LogLevel::parse(&level))
                 .ok_or_else(|| RpcError::new(INVALID_PARAMS, "unknown log level"))?,
         ),
         None => None,
     };
+    let progress_token = meta.and_then(|meta| meta.progress_token);
+    let traceparent = meta.and_then(|meta| string(meta.traceparent?));
     Ok(Envelope {
         capabilities: ClientCapabilities::read(&capabilities),
         log_level,
-        progress_token: meta.progress_token.filter(|token| jsonrpc::is_id(token)),
-        traceparent: meta.traceparent.filter(|trace| is_traceparent(trace)),
+        progress_token: progress_token.filter(|token| jsonrpc::is_id(token)),
+        traceparent: traceparent.filter(|trace| is_traceparent(trace)),
     })
 }
 
-#[derive(Deserialize)]
-struct Names<'a> {
-    #[serde(borrow, default)]
-    name: Option<Cow<'a, str>>,
-    #[serde(borrow, default)]
-    uri: Option<Cow<'a, str>>,
-    #[serde(borrow, default, rename = "taskId")]
-    task_id: Option<Cow<'a, str>>,
-}
-
 /// `Mcp-Name` repeats what the request is about.
-fn check_name(
-    headers: &HeaderMap,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Result<(), RpcError> {
-    let is_about: fn(Names<'_>) -> Option<Cow<'_, str>> = match method {
-        "tools/call" | "prompts/get" => |names| names.name,
-        "resources/read" => |names| names.uri,
-        "tasks/get" | "tasks/update" | "tasks/cancel" => |names| names.task_id,
+fn check_name(headers: &HeaderMap, method: &str, members: &Members<'_>) -> Result<(), RpcError> {
+    let is_about = match method {
+        "tools/call" | "prompts/get" => members.name,
+        "resources/read" => members.uri,
+        "tasks/get" | "tasks/update" | "tasks/cancel" => members.task_id,
         _ => return Ok(()),
     };
-    let name = is_about(read_params(params)?);
-    let header = header_value(headers, &NAME_HEADER);
-    let header = header.and_then(crate::mcp::feature::decode_header);
+    let name = is_about.and_then(string);
+    let header = header_value(headers, &NAME_HEADER).and_then(decode_header);
     if name.is_some() && name == header {
         return Ok(());
     }
@@ -181,25 +118,6 @@ fn is_traceparent(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_envelope_is_recognised_even_if_it_is_malformed() {
-        let enveloped = |json: &str| {
-            let raw = RawValue::from_string(json.to_owned()).unwrap();
-            is_enveloped(Some(&raw))
-        };
-        assert!(enveloped(
-            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#
-        ));
-        assert!(enveloped(
-            r#"{"_meta":{"io.modelcontextprotocol/protocolVersion":5}}"#
-        ));
-        assert!(!enveloped(r#"{"_meta":{"progressToken":1}}"#));
-        assert!(!enveloped(
-            r#"{"arguments":{"a":"io.modelcontextprotocol/protocolVersion"}}"#
-        ));
-        assert!(!is_enveloped(None));
-    }
 
     #[test]
     fn trace_parents_keep_to_their_form() {

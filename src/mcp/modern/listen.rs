@@ -9,12 +9,11 @@ use serde_json::{Map, Value, json, value::RawValue};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
-use super::Modern;
+use super::{Modern, Request};
 use crate::{
     access::Authorization,
     mcp::{
-        McpState,
-        dispatch::{self, read_params},
+        McpState, dispatch,
         era::Era,
         feature::{Capability, Change},
         jsonrpc::{self, RpcError},
@@ -44,12 +43,9 @@ struct Filter {
 }
 
 /// Opens the stream. What was not granted is left out of the acknowledgement.
-pub(super) fn open(
-    modern: &Modern<'_>,
-    id: &RawValue,
-    params: Option<&RawValue>,
-) -> Result<Response, RpcError> {
-    let ListenParams { notifications } = read_params(params)?;
+pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Response, RpcError> {
+    let ListenParams { notifications } = request.params.read()?;
+    let id = request.id;
     let mcp = modern.exchange.mcp;
     let granted = grant(modern, notifications);
     // Listening begins before the client is told so: it may cause a change the moment it hears it.

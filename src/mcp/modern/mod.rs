@@ -12,18 +12,17 @@ use axum::{http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
-pub(super) use envelope::{VERSION_HEADER, is_enveloped};
+pub(super) use envelope::VERSION_HEADER;
 pub(super) use request_state::StateSealer;
 
 use super::{
-    dispatch::{self, Fault, Prepared, read_params},
+    dispatch::{self, Fault, Prepared},
     era::{Era, MODERN},
+    exchange::Exchange,
     feature::{Capability, TASKS_EXTENSION},
     guard,
     jsonrpc::{self, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
-    legacy::Exchange,
-    sse,
-    transport::{accepts_events, accepts_json},
+    params::Params,
 };
 use envelope::Envelope;
 
@@ -36,19 +35,22 @@ const LIST_TTL_MS: u32 = 60_000;
 
 /// One request, its envelope read.
 struct Modern<'a> {
-    exchange: Exchange<'a>,
+    exchange: &'a Exchange<'a>,
     envelope: Envelope<'a>,
 }
 
+/// A request, as the message has it.
+pub(super) struct Request<'a> {
+    pub(super) id: &'a RawValue,
+    pub(super) method: &'a str,
+    pub(super) params: &'a Params<'a>,
+}
+
 /// `POST` of a request.
-pub(super) async fn post(
-    exchange: Exchange<'_>,
-    id: &RawValue,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Response {
-    tracing::debug!(mcp.method = ?method.chars().take(100).collect::<String>(), "request");
-    let envelope = match envelope::read(exchange.headers, method, params) {
+pub(super) async fn post(exchange: &Exchange<'_>, request: &Request<'_>) -> Response {
+    tracing::debug!(mcp.method = ?request.method.chars().take(100).collect::<String>(), "request");
+    let id = request.id;
+    let envelope = match envelope::read(exchange.headers, request) {
         Ok(envelope) => envelope,
         // Whatever is wrong with an envelope is the transport's business: 400.
         Err(error) => {
@@ -57,8 +59,8 @@ pub(super) async fn post(
         }
     };
     let modern = Modern { exchange, envelope };
-    match answer(&modern, id, method, params).await {
-        Ok(Answer::Result(result)) => reply(&modern, jsonrpc::result(id, &result)),
+    match answer(&modern, request).await {
+        Ok(Answer::Result(result)) => exchange.reply(jsonrpc::result(id, &result)),
         Ok(Answer::Response(response)) => response,
         Err(fault) => refuse(&modern, id, fault),
     }
@@ -72,13 +74,10 @@ enum Answer {
     Response(Response),
 }
 
-async fn answer(
-    modern: &Modern<'_>,
-    id: &RawValue,
-    method: &str,
-    params: Option<&RawValue>,
-) -> Result<Answer, Fault> {
+async fn answer(modern: &Modern<'_>, request: &Request<'_>) -> Result<Answer, Fault> {
     let features = &modern.exchange.mcp.features;
+    let Request { method, params, .. } = request;
+    let method = *method;
     let is_offered = match method {
         "prompts/list" | "prompts/get" => features.has_prompts(),
         "resources/list" | "resources/templates/list" | "resources/read" => {
@@ -94,11 +93,11 @@ async fn answer(
     match method {
         "server/discover" => Ok(Answer::Result(discover(modern))),
         "subscriptions/listen" => {
-            if !accepts_events(modern.exchange.headers) {
+            if !modern.exchange.accepts.events {
                 let message = "the answer is a stream; accept text/event-stream";
                 return Err(RpcError::new(jsonrpc::INVALID_REQUEST, message).into());
             }
-            Ok(Answer::Response(listen::open(modern, id, params)?))
+            Ok(Answer::Response(listen::open(modern, request)?))
         }
         "tasks/get" | "tasks/update" | "tasks/cancel" => {
             task(modern, method, params).map(Answer::Result)
@@ -107,7 +106,7 @@ async fn answer(
             let granted = &modern.exchange.authorization.scopes;
             match dispatch::prepare(features, granted, Era::Modern, method, params)? {
                 Prepared::Answer(result) => Ok(Answer::Result(complete(result, cache(method)))),
-                Prepared::Work(work) => call::answer(modern, id, method, params, work).await,
+                Prepared::Work(work) => call::answer(modern, request, work).await,
             }
         }
     }
@@ -134,14 +133,14 @@ struct TaskParams {
     input_responses: Map<String, Value>,
 }
 
-fn task(modern: &Modern<'_>, method: &str, params: Option<&RawValue>) -> Result<Vec<u8>, Fault> {
+fn task(modern: &Modern<'_>, method: &str, params: &Params<'_>) -> Result<Vec<u8>, Fault> {
     if !modern.envelope.capabilities.contains(Capability::Tasks) {
         return Err(Fault::Capability(Capability::Tasks));
     }
     let TaskParams {
         task_id,
         input_responses,
-    } = read_params(params)?;
+    } = params.read()?;
     let mcp = modern.exchange.mcp;
     let now = mcp.clock.now();
     let tasks = &mcp.internal.tasks;
@@ -200,15 +199,6 @@ fn complete(mut result: Vec<u8>, cache: Option<Cache>) -> Vec<u8> {
     }
     result.extend_from_slice(SERVER_META.as_bytes());
     result
-}
-
-/// The answer as JSON, or as a stream of one event for a client that takes nothing else.
-fn reply(modern: &Modern<'_>, answer: Vec<u8>) -> Response {
-    if accepts_json(modern.exchange.headers) {
-        jsonrpc::respond(StatusCode::OK, answer)
-    } else {
-        sse::of_one(&answer)
-    }
 }
 
 /// Errors of the protocol have a status of their own in this era.

@@ -3,12 +3,12 @@
 //! The client is not trusted with it. It is encrypted and authenticated, and it is good for one
 //! person, one client, one request and a while.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce, aead::Aead as _};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use crate::{
     access::Authorization,
@@ -32,20 +32,19 @@ impl Default for StateSealer {
 }
 
 #[derive(Serialize, Deserialize)]
-struct State {
-    user: String,
-    client: String,
-    request: String,
+struct State<'a> {
+    user: Cow<'a, str>,
+    client: Cow<'a, str>,
+    request: Cow<'a, str>,
     expires_at: u64,
-    answers: Map<String, Value>,
+    answers: Cow<'a, Map<String, Value>>,
 }
 
 /// What a state is bound to, beside person and client: the method and what it was asked to do.
-pub(super) fn fingerprint(method: &str, params: Option<&RawValue>) -> String {
-    let text = params.map_or("{}", RawValue::get);
-    let Ok(mut params) = serde_json::from_str::<Map<String, Value>>(text) else {
+pub(super) fn fingerprint(method: &str, params: &str) -> String {
+    let Ok(mut params) = serde_json::from_str::<Map<String, Value>>(params) else {
         // Nested too deep to be read: bound to every character, which is more than enough.
-        return Digest::derive(method, text).to_base64url();
+        return Digest::derive(method, params).to_base64url();
     };
     // These are not what the request asks for.
     for changing in ["_meta", "inputResponses", "requestState"] {
@@ -61,15 +60,15 @@ impl StateSealer {
         &self,
         authorization: &Authorization,
         request: &str,
-        answers: Map<String, Value>,
+        answers: &Map<String, Value>,
         now: Timestamp,
     ) -> Option<String> {
         let state = State {
-            user: authorization.user.to_string(),
-            client: authorization.client.to_string(),
-            request: request.to_owned(),
+            user: authorization.user.as_str().into(),
+            client: authorization.client.as_str().into(),
+            request: request.into(),
             expires_at: (now + LIFETIME).as_millis(),
-            answers,
+            answers: Cow::Borrowed(answers),
         };
         let nonce = random_bytes::<NONCE>();
         let state = serde_json::to_vec(&state).ok()?;
@@ -88,11 +87,11 @@ impl StateSealer {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
         let opened = self.0.decrypt(&Nonce::from(*nonce), sealed).ok()?;
-        let state: State = serde_json::from_slice(&opened).ok()?;
+        let state: State<'_> = serde_json::from_slice(&opened).ok()?;
         let is_good = state.user == authorization.user.as_str()
             && state.client == authorization.client.as_str()
             && state.request == request
             && Timestamp::from_millis(state.expires_at) > now;
-        is_good.then_some(state.answers)
+        is_good.then(|| state.answers.into_owned())
     }
 }

@@ -1,7 +1,7 @@
 //! Authorizations on their way, in memory.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use crate::{
         client::ClientId,
         user::UserId,
     },
-    secret::Digest,
+    secret::{Digest, DigestMap},
     store::{Authorizations, Consent, Issue, Redemption, Result},
 };
 
@@ -25,10 +25,10 @@ const REPLAY_MEMORY: Duration = Duration::from_hours(1);
 
 #[derive(Default)]
 pub(super) struct AuthorizationTable {
-    pending: HashMap<Digest, Arc<PendingAuthorization>>,
+    pending: DigestMap<Arc<PendingAuthorization>>,
     /// Pending requests in order of arrival. Those that were answered stay until their turn.
     pending_by_age: VecDeque<Digest>,
-    codes: HashMap<Digest, StoredCode>,
+    codes: DigestMap<StoredCode>,
     consents: HashSet<Consent>,
 }
 

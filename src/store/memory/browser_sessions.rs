@@ -1,19 +1,17 @@
 //! Browser sessions in memory. They begin with a successful sign-in, so people bound their number.
 
-use std::collections::HashMap;
-
 use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
     clock::Timestamp,
     model::user::BrowserSession,
-    secret::Digest,
+    secret::{Digest, DigestMap},
     store::{BrowserSessions, Result},
 };
 
 #[derive(Default)]
-pub(super) struct BrowserSessionTable(HashMap<Digest, BrowserSession>);
+pub(super) struct BrowserSessionTable(DigestMap<BrowserSession>);
 
 impl BrowserSessionTable {
     pub(super) fn sweep(&mut self, now: Timestamp) {

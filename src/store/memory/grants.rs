@@ -12,7 +12,7 @@ use super::{MemoryStore, State};
 use crate::{
     clock::Timestamp,
     model::grant::{Grant, GrantId, Rotation, SealedAnswer, StoredAccessToken, StoredRefreshToken},
-    secret::Digest,
+    secret::{Digest, DigestMap},
     store::{Grants, Issue, NewAccessToken, RefreshOutcome, Result, Successor},
 };
 
@@ -26,8 +26,8 @@ const MAX_REFRESH_TOKENS: usize = 1_000;
 #[derive(Default)]
 pub(super) struct GrantTable {
     grants: HashMap<GrantId, Entry>,
-    access_tokens: HashMap<Digest, Arc<StoredAccessToken>>,
-    refresh_tokens: HashMap<Digest, StoredRefreshToken>,
+    access_tokens: DigestMap<Arc<StoredAccessToken>>,
+    refresh_tokens: DigestMap<StoredRefreshToken>,
 }
 
 struct Entry {

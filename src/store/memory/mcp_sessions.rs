@@ -12,7 +12,7 @@ use super::{MemoryLimits, MemoryStore};
 use crate::{
     clock::Timestamp,
     model::{USE_RECORDED_EVERY, mcp_session::McpSession},
-    secret::Digest,
+    secret::{Digest, DigestMap},
     store::{McpSessions, Result, SessionOwner},
 };
 
@@ -22,7 +22,7 @@ const EVICTED_FRACTION: usize = 64;
 
 #[derive(Default)]
 pub(super) struct McpSessionTable {
-    by_owner: HashMap<SessionOwner, HashMap<Digest, Entry>>,
+    by_owner: HashMap<SessionOwner, DigestMap<Entry>>,
     count: usize,
 }
 
