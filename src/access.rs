@@ -29,9 +29,12 @@ pub trait VerifyAccessToken: Send + Sync {
     /// What `token` authorizes on this server's resource.
     async fn verify(&self, token: &str) -> Result<Arc<Authorization>, AccessError>;
 
-    /// Comes back when the grant behind an authorization is revoked: whatever is still open on its
+    /// Comes back when an authorization is revoked, with its grant or alone: whatever is still open on its
     /// strength has to end. Revocations count from the call on, not from the first poll. It may
     /// come back without reason, or too late, where messages were lost; then
     /// [`verify`](Self::verify) tells.
-    fn revoked(&self, authorization: &Authorization) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+    fn revoked(
+        &self,
+        authorization: &Arc<Authorization>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 }

@@ -1,19 +1,25 @@
 //! The composition root: puts the rooms together from the configuration.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::Config,
+    config::{Config, Registration},
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
         feature::{BestPersonLookerUpper, Changes, Features, RegistryError},
     },
-    model::resource::PublicUrl,
-    oauth::{OAuthState, StoreVerifier, TokenLifetimes},
+    model::{
+        client::{Client, ClientId},
+        client_metadata::GrantType,
+        resource::PublicUrl,
+    },
+    oauth::{
+        OAuthState, RegistrationPolicy, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
+    },
     secret::Passcode,
     store::{MemoryLimits, MemoryStore, Store},
     web::{
@@ -74,6 +80,20 @@ impl App {
                 Arc::new(Throttle::new(burst, refill))
             })
         };
+        let clients: HashMap<ClientId, Arc<Client>> = config
+            .clients
+            .iter()
+            .map(|client| (client.id.clone(), Arc::new(client.clone())))
+            .collect();
+        // What no client can use is not offered.
+        let mut grant_types = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
+        let has_its_own = |client: &Arc<Client>| {
+            let types = &client.metadata.grant_types;
+            types.contains(&GrantType::ClientCredentials)
+        };
+        if clients.values().any(has_its_own) {
+            grant_types.push(GrantType::ClientCredentials);
+        }
         let oauth = OAuthState {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -94,15 +114,34 @@ impl App {
                 refresh_token: config.lifetimes.refresh_token,
                 refresh_grace: config.lifetimes.refresh_grace,
             },
-            redirect_schemes: config.redirect_schemes.clone().into(),
-            registration_throttle: throttle(
-                limits.registration_burst,
-                limits.registrations_per_second,
-            ),
-            authorization_throttle: throttle(
-                limits.authorization_burst,
-                limits.authorizations_per_second,
-            ),
+            clients: Arc::new(clients),
+            resource_servers: config
+                .resource_servers
+                .iter()
+                .map(|server| ResourceServer {
+                    id: Arc::clone(&server.id),
+                    secret: server.secret,
+                    audience: server
+                        .audience
+                        .clone()
+                        .unwrap_or_else(|| Arc::clone(public_url.resource())),
+                })
+                .collect(),
+            grant_types: grant_types.into(),
+            registration: match &config.registration {
+                Registration::Open => RegistrationPolicy::Open,
+                Registration::WithToken(token) => RegistrationPolicy::WithToken(token.digest()),
+                Registration::Off => RegistrationPolicy::Closed,
+            },
+            metadata_rules: Arc::new(config.metadata_rules.clone()),
+            throttles: Throttles {
+                registration: throttle(limits.registration_burst, limits.registrations_per_second),
+                authorization: throttle(
+                    limits.authorization_burst,
+                    limits.authorizations_per_second,
+                ),
+                token: throttle(limits.token_failure_burst, limits.token_failures_per_second),
+            },
             proxies,
         };
         let verifier = StoreVerifier::new(

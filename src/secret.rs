@@ -13,6 +13,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{TryRng as _, rngs::SysRng};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use uuid::Uuid;
 
 /// Bytes of randomness in every minted secret.
 const ENTROPY: usize = 32;
@@ -68,6 +69,12 @@ impl Digest {
     /// Compares in a time that does not depend on where the two differ.
     pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
+    }
+
+    /// A name made from the digest's beginning, in the form for such (RFC 9562 §5.8).
+    pub fn to_uuid(self) -> Uuid {
+        let beginning = self.0.first_chunk().copied().unwrap_or_default();
+        uuid::Builder::from_custom_bytes(beginning).into_uuid()
     }
 
     /// The digest in base64url, 43 characters.
@@ -137,6 +144,10 @@ secret! {
     AuthorizationCode = "ac_";
     /// Authenticates a confidential client (RFC 6749 §2.3.1).
     ClientSecret = "cs_";
+    /// Lets a client register where registration is not open (RFC 7591 §3).
+    InitialAccessToken = "ia_";
+    /// Manages a client's registration (RFC 7592 §3).
+    RegistrationToken = "ra_";
     /// The cookie of a person who has signed in.
     BrowserSessionId = "bs_";
     /// The cookie of a browser that nobody has signed in with yet.

@@ -18,7 +18,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The throttle runs on a clock that can be turned; the model says what counts as loopback.
     ("web", &["clock", "model"]),
     ("access", &["model"]),
-    ("config", &["secret", "model"]),
+    // Clients of the file are plain data with a date.
+    ("config", &["secret", "clock", "model"]),
     ("store", &["secret", "clock", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
     (

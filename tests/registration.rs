@@ -37,8 +37,6 @@ async fn a_public_client_gets_an_id_no_secret_and_its_metadata_back() {
     for absent in [
         "client_secret",
         "client_secret_expires_at",
-        "registration_client_uri",
-        "registration_access_token",
         "logo_uri",
     ] {
         assert!(registered.get(absent).is_none(), "{absent} in {registered}");

@@ -1,9 +1,11 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
+mod clients;
 mod dot_env;
 mod scopes;
 mod settings;
 mod sources;
+mod table;
 
 use std::{
     collections::HashMap,
@@ -11,6 +13,7 @@ use std::{
     fmt,
     net::{IpAddr, SocketAddr},
     path::Path,
+    sync::Arc,
     time::Duration,
 };
 
@@ -22,10 +25,12 @@ use sources::RawSettings;
 
 use crate::{
     model::{
+        client::Client,
+        client_metadata::MetadataRules,
         resource::{PublicUrl, PublicUrlError},
         scope::ScopeCatalogue,
     },
-    secret::Passcode,
+    secret::{Digest, InitialAccessToken, Passcode},
 };
 
 /// One thing that is wrong with the configuration, in words for whoever wrote it.
@@ -80,8 +85,14 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// Host names allowed on `/mcp` beside the built-in ones, lower case.
     pub allowed_hosts: Vec<String>,
-    /// Private-use URI schemes that clients may redirect to, lower case.
-    pub redirect_schemes: Vec<String>,
+    /// Who may register.
+    pub registration: Registration,
+    /// What clients may say of themselves.
+    pub metadata_rules: MetadataRules,
+    /// Clients that the operator set up.
+    pub clients: Vec<Client>,
+    /// Who may ask about tokens, beside clients about their own.
+    pub resource_servers: Vec<ResourceServerConfig>,
     /// The table of scopes.
     pub scopes: ScopeCatalogue,
     /// How much there may be of things.
@@ -129,6 +140,28 @@ pub struct Proxies {
     pub header: Option<HeaderName>,
 }
 
+/// Who may register.
+#[derive(Debug)]
+pub enum Registration {
+    /// Everyone.
+    Open,
+    /// Whoever has this initial access token (RFC 7591 §3).
+    WithToken(InitialAccessToken),
+    /// Nobody.
+    Off,
+}
+
+/// Who may ask about the tokens that it is to accept (RFC 7662).
+#[derive(Debug, Clone)]
+pub struct ResourceServerConfig {
+    /// What it calls itself when it asks.
+    pub id: Arc<str>,
+    /// The digest of its secret.
+    pub secret: Digest,
+    /// The resource that its tokens are bound to; `None`: this server's.
+    pub audience: Option<Arc<str>>,
+}
+
 /// How much there may be of things.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -152,6 +185,10 @@ pub struct Limits {
     pub authorization_burst: u32,
     /// Authorization requests a second from one address after that.
     pub authorizations_per_second: u32,
+    /// Refused token requests at once from one address.
+    pub token_failure_burst: u32,
+    /// Refused token requests a second from one address after that.
+    pub token_failures_per_second: u32,
     /// Failed sign-ins from one address.
     pub sign_in_failures_per_address: u32,
     /// Failed sign-ins in all.
@@ -178,7 +215,8 @@ impl Config {
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = RawSettings::gather(flags, environment, directory, &mut errors);
-        Self::validate(&raw, errors)
+        let environment = |name: &str| environment(name)?.into_string().ok();
+        Self::validate(&raw, &environment, errors)
     }
 
     /// Reads settings that a program holds itself, by key: `public_url`, `limits.clients` …
@@ -187,10 +225,14 @@ impl Config {
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = RawSettings::from_pairs(pairs, &mut errors);
-        Self::validate(&raw, errors)
+        Self::validate(&raw, &|_| None, errors)
     }
 
-    fn validate(raw: &RawSettings, errors: Vec<ConfigError>) -> Result<Self, ConfigErrors> {
+    fn validate(
+        raw: &RawSettings,
+        environment: &dyn Fn(&str) -> Option<String>,
+        errors: Vec<ConfigError>,
+    ) -> Result<Self, ConfigErrors> {
         let mut read = Reader { raw, errors };
         if read.optional("database_url", text).is_some() {
             read.refuse(
@@ -222,6 +264,14 @@ impl Config {
         {
             read.refuse("admin_listen", "is the same as --listen (LISTEN_ADDR)");
         }
+        let metadata_rules = MetadataRules {
+            redirect_schemes: read.list("redirect_schemes", private_use_scheme),
+            redirect_hosts: read.list("registration_redirect_hosts", host_name),
+        };
+        let scopes = scopes::read(raw.tables("scopes"), &mut read.errors);
+        let clients = raw.tables("clients");
+        let clients = clients::read(clients, &metadata_rules, environment, &mut read.errors);
+        let servers = raw.tables("resource_servers");
         let config = Self {
             listen,
             public_url,
@@ -236,10 +286,18 @@ impl Config {
             },
             allowed_origins: read.list("allowed_origins", origin),
             allowed_hosts: read.list("allowed_hosts", |host| Ok(host.to_ascii_lowercase())),
-            redirect_schemes: read.list("redirect_schemes", private_use_scheme),
-            scopes: match &raw.scopes[..] {
-                [] => ScopeCatalogue::built_in(),
-                scopes => ScopeCatalogue::new(scopes.to_vec()),
+            registration: read.registration(),
+            metadata_rules,
+            clients,
+            resource_servers: clients::read_resource_servers(
+                servers,
+                environment,
+                &mut read.errors,
+            ),
+            scopes: if scopes.is_empty() {
+                ScopeCatalogue::built_in()
+            } else {
+                ScopeCatalogue::new(scopes)
             },
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
@@ -328,6 +386,33 @@ impl Reader<'_> {
         self.value("admin_listen", parse, AdminListener::Off)
     }
 
+    fn registration(&mut self) -> Registration {
+        let token = self
+            .optional("registration_token", text)
+            .map(InitialAccessToken::presented);
+        let policy = |text: &str| match text {
+            "open" | "token" | "off" => Ok(text.to_owned()),
+            _ => Err("must be open, token or off".to_owned()),
+        };
+        match (
+            self.value("registration", policy, String::new()).as_str(),
+            token,
+        ) {
+            ("token", Some(token)) => return Registration::WithToken(token),
+            ("token", None) => self.refuse(
+                "registration_token",
+                "must be set where --registration (REGISTRATION) is token",
+            ),
+            ("open", None) => return Registration::Open,
+            (_, Some(_)) => self.refuse(
+                "registration_token",
+                "is of use only where --registration (REGISTRATION) is token",
+            ),
+            _ => {}
+        }
+        Registration::Off
+    }
+
     fn lifetimes(&mut self) -> Lifetimes {
         let lifetimes = Lifetimes {
             access_token: self.value("access_token_ttl", lifetime, Duration::ZERO),
@@ -361,6 +446,8 @@ impl Reader<'_> {
             registrations_per_second: self.value("limits.registrations_per_second", count, 0),
             authorization_burst: self.value("limits.authorization_burst", count, 0),
             authorizations_per_second: self.value("limits.authorizations_per_second", count, 0),
+            token_failure_burst: self.value("limits.token_failure_burst", count, 0),
+            token_failures_per_second: self.value("limits.token_failures_per_second", count, 0),
             sign_in_failures_per_address: self.value(
                 "limits.sign_in_failures_per_address",
                 count,
@@ -447,6 +534,17 @@ fn origin(text: &str) -> Result<String, String> {
         .map_err(|error| format!("{text:?} {error}"))
 }
 
+/// A host as it stands in redirect URIs: without a port, in lower case.
+fn host_name(text: &str) -> Result<String, String> {
+    let host = text.to_ascii_lowercase();
+    let url = PublicUrl::parse(&format!("https://{host}"));
+    if url.is_ok_and(|url| url.host() == host) {
+        Ok(host)
+    } else {
+        Err(format!("{text:?} is not a host such as app.example.com"))
+    }
+}
+
 /// RFC 3986 §3.1. Schemes that a browser itself acts on are never an application's own.
 fn private_use_scheme(text: &str) -> Result<String, String> {
     let scheme = text.to_ascii_lowercase();
@@ -505,7 +603,7 @@ mod tests {
         assert_eq!(config.listen.to_string(), "127.0.0.1:4000");
         assert_eq!(config.lifetimes.refresh_token, Duration::from_hours(720));
         assert_eq!(
-            config.redirect_schemes,
+            config.metadata_rules.redirect_schemes,
             ["cursor", "vscode", "vscode-insiders"]
         );
         assert_eq!(config.limits.clients, 50_000);
@@ -571,6 +669,22 @@ mod tests {
                 "database_url",
                 "sqlite://x",
                 "--database-url (DATABASE_URL)",
+            ),
+            ("registration", "maybe", "--registration (REGISTRATION)"),
+            (
+                "registration",
+                "token",
+                "--registration-token (REGISTRATION_TOKEN)",
+            ),
+            (
+                "registration_token",
+                "secret",
+                "--registration-token (REGISTRATION_TOKEN)",
+            ),
+            (
+                "registration_redirect_hosts",
+                "https://app.example.com",
+                "--registration-redirect-hosts (REGISTRATION_REDIRECT_HOSTS)",
             ),
             ("colour", "red", "unknown setting \"colour\""),
         ] {

@@ -198,6 +198,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Host names accepted on /mcp, added to the built-in ones",
     ),
     everywhere(
+        "registration",
+        "registration",
+        "REGISTRATION",
+        "open",
+        "who may register clients: open, token (whoever has REGISTRATION_TOKEN) or off",
+    ),
+    without_default(
+        "registration_token",
+        "registration-token",
+        "REGISTRATION_TOKEN",
+        "none",
+        "initial access token that registration asks for where it is not open",
+    ),
+    without_default(
+        "registration_redirect_hosts",
+        "registration-redirect-hosts",
+        "REGISTRATION_REDIRECT_HOSTS",
+        "none: any",
+        "hosts that clients which register may redirect to",
+    ),
+    everywhere(
         "redirect_schemes",
         "redirect-schemes",
         "REDIRECT_SCHEMES",
@@ -272,6 +293,16 @@ pub(super) const SETTINGS: &[Setting] = &[
         "limits.authorizations_per_second",
         "5",
         "authorization requests a second from one address after that",
+    ),
+    in_file(
+        "limits.token_failure_burst",
+        "1000",
+        "refused token requests at once from one address before it has to wait",
+    ),
+    in_file(
+        "limits.token_failures_per_second",
+        "50",
+        "refused token requests a second from one address after that",
     ),
     in_file(
         "limits.sign_in_failures_per_address",

@@ -9,10 +9,10 @@ use toml::{
 };
 
 use super::{
-    ConfigError, dot_env, scopes,
+    ConfigError, dot_env,
     settings::{self, CONFIG_FILE, SETTINGS, Setting},
+    table::{self, Table},
 };
-use crate::model::scope::ScopeDefinition;
 
 /// Where a value was found, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,12 +47,20 @@ pub(super) struct RawValue {
 #[derive(Debug, Default)]
 pub(super) struct RawSettings {
     values: HashMap<&'static str, RawValue>,
-    pub(super) scopes: Vec<ScopeDefinition>,
+    tables: HashMap<&'static str, Vec<Table>>,
 }
+
+/// Tables of the file that come in any number.
+const TABLES: [&str; 3] = ["scopes", "clients", "resource_servers"];
 
 impl RawSettings {
     pub(super) fn get(&self, key: &str) -> Option<&RawValue> {
         self.values.get(key)
+    }
+
+    /// The tables of one of the names in [`TABLES`].
+    pub(super) fn tables(&self, name: &str) -> &[Table] {
+        self.tables.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// From pairs of key and value; a program's own way to configure a server.
@@ -155,12 +163,13 @@ impl RawSettings {
                 path: path.to_owned(),
                 line: line_of(name.span().start),
             };
-            if key == "scopes" {
+            if let Some(name) = TABLES.into_iter().find(|name| *name == key) {
                 let place = |offset| Source::File {
                     path: path.to_owned(),
                     line: line_of(offset),
                 };
-                self.scopes = scopes::read(value, &place, errors);
+                let tables = table::read_all(name, value, &place, errors);
+                self.tables.insert(name, tables);
                 continue;
             }
             let table_prefix = format!("{key}.");

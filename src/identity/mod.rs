@@ -17,7 +17,7 @@ pub use return_to::ReturnTo;
 pub use sign_in_throttle::{SignInLimits, SignInThrottle};
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     model::{resource::PublicUrl, user::UserId},
     secret::{BrowserSessionId, Passcode},
     store::{Result, Store},
@@ -55,6 +55,7 @@ impl IdentityState {
             .await?;
         Ok(session.map(|session| SignedIn {
             user: session.user,
+            authenticated_at: session.authenticated_at,
             session: id,
         }))
     }
@@ -71,6 +72,8 @@ impl fmt::Debug for IdentityState {
 pub struct SignedIn {
     /// Who.
     pub user: UserId,
+    /// When they last proved it.
+    pub authenticated_at: Timestamp,
     /// The cookie that says so; forms of this person are bound to it.
     pub session: BrowserSessionId,
 }

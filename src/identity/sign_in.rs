@@ -39,19 +39,23 @@ struct SignInPage<'a> {
     problem: Option<String>,
 }
 
-/// The address of the page that leads on to `return_to`.
-pub fn url(return_to: &ReturnTo) -> String {
+/// The address of the page that leads on to `return_to`. `again`: even for somebody who has signed
+/// in.
+pub fn url(return_to: &ReturnTo, again: bool) -> String {
     let return_to = params::encode(return_to.as_str().as_bytes());
-    format!("{PATH}?return_to={return_to}")
+    let again = if again { "&again=1" } else { "" };
+    format!("{PATH}?return_to={return_to}{again}")
 }
 
 /// Shows the page, or goes on at once for somebody who has signed in.
 pub(super) async fn get(State(identity): State<IdentityState>, request: Request) -> Response {
-    let return_to = destination(&Params::of_query(&request));
+    let params = Params::of_query(&request);
+    let return_to = destination(&params);
+    let again = params.text("again").is_ok_and(|again| again.is_some());
     let headers = request.headers();
     match identity.signed_in(headers).await {
-        Ok(Some(_)) => see_other(return_to.as_str()),
-        Ok(None) => form(&identity, headers, return_to, StatusCode::OK, None),
+        Ok(Some(_)) if !again => see_other(return_to.as_str()),
+        Ok(_) => form(&identity, headers, return_to, StatusCode::OK, None),
         Err(error) => problem::unavailable(error),
     }
 }
@@ -104,12 +108,12 @@ pub(super) async fn post(
     // Somebody who has signed in already, in another tab, keeps that session: the forms that are
     // open there are bound to it.
     let user = UserId::owner();
-    match identity.signed_in(&headers).await {
-        Ok(Some(person)) if person.user == user => return see_other(return_to.as_str()),
-        Ok(_) => {}
+    let id = match identity.signed_in(&headers).await {
+        Ok(Some(person)) if person.user == user => person.session,
+        Ok(_) => BrowserSessionId::mint(),
         Err(error) => return problem::unavailable(error),
-    }
-    match begin_session(&identity, user).await {
+    };
+    match keep_session(&identity, id, user).await {
         Ok(cookie) => {
             let mut response = see_other(return_to.as_str());
             response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -119,12 +123,18 @@ pub(super) async fn post(
     }
 }
 
-/// A new session with a new name: one that was planted before signing in is worth nothing.
-async fn begin_session(identity: &IdentityState, user: UserId) -> Result<HeaderValue, StoreError> {
-    let id = BrowserSessionId::mint();
+/// Keeps a session from now on. One that nobody had signed in with has a new name: what was planted
+/// before signing in is worth nothing.
+async fn keep_session(
+    identity: &IdentityState,
+    id: BrowserSessionId,
+    user: UserId,
+) -> Result<HeaderValue, StoreError> {
+    let now = identity.clock.now();
     let session = BrowserSession {
         user,
-        expires_at: identity.clock.now() + identity.sign_in_ttl,
+        authenticated_at: now,
+        expires_at: now + identity.sign_in_ttl,
     };
     identity
         .store
@@ -151,7 +161,7 @@ fn form(
         host: identity.public_url.host(),
         username: "owner",
         csrf: csrf::token(FORM, browser.expose()),
-        action: url(&return_to),
+        action: url(&return_to, false),
         return_to,
         problem,
     };

@@ -30,6 +30,19 @@ impl CodeChallenge {
     }
 }
 
+/// How the person is to be asked (OpenID Connect Core §3.1.2.1).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Prompt {
+    /// Ask even if the answer is remembered: `prompt=consent`.
+    pub always: bool,
+    /// Do not ask, and answer with an error where that is needed: `prompt=none`.
+    pub never: bool,
+    /// They must have proved who they are since then: `prompt=login`, `max_age`.
+    pub authenticated_since: Option<Timestamp>,
+    /// Who the client thinks it is: `login_hint`.
+    pub login_hint: Option<Box<str>>,
+}
+
 /// A valid authorization request that waits for a person to answer it.
 #[derive(Debug, Clone)]
 pub struct PendingAuthorization {
@@ -45,8 +58,8 @@ pub struct PendingAuthorization {
     pub scopes: ScopeSet,
     /// The resource that tokens will be bound to (RFC 8707).
     pub resource: Arc<str>,
-    /// Ask the person even if the answer is remembered.
-    pub ask_always: bool,
+    /// What was asked for about the asking itself.
+    pub prompt: Prompt,
     /// The browser that brought the request and that alone may answer it. Empty for a request
     /// that came by cross-site POST, without cookies: the first browser to follow up is bound.
     pub browser: Option<Digest>,

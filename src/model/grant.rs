@@ -24,6 +24,13 @@ impl GrantId {
         Self(Uuid::new_v4())
     }
 
+    /// The one grant that a client has on its own authority: it needs no person, and there is no
+    /// use in a second one.
+    pub fn of_client(client: &ClientId) -> Self {
+        let name = Digest::derive("grant of a client itself", client.as_str());
+        Self(name.to_uuid())
+    }
+
     /// Reads one that a person typed.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)
@@ -76,8 +83,31 @@ pub struct Authorization {
     pub scopes: ScopeSet,
     /// The resource that it is bound to (RFC 8707).
     pub resource: Arc<str>,
+    /// By which token.
+    pub token: Digest,
+    /// Since when.
+    pub issued_at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
+}
+
+/// Something that was taken back before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Revocation {
+    /// A grant, with everything under it.
+    Grant(GrantId),
+    /// One access token.
+    AccessToken(Digest),
+}
+
+impl Revocation {
+    /// Whether an authorization ends with it.
+    pub fn ends(self, authorization: &Authorization) -> bool {
+        match self {
+            Self::Grant(grant) => authorization.grant == grant,
+            Self::AccessToken(token) => authorization.token == token,
+        }
+    }
 }
 
 /// An access token as a store keeps it.

@@ -43,6 +43,9 @@ pub enum RedirectUriError {
     /// http to another machine.
     #[error("may use http only for localhost, 127.0.0.1 and [::1]; use https")]
     InsecureHttp,
+    /// A host that the operator has not allowed.
+    #[error("has a host that is not allowed here")]
+    ForeignHost,
     /// A scheme that the operator has not allowed.
     #[error("has the scheme {0:?}, which is not allowed here")]
     Scheme(String),
@@ -89,6 +92,20 @@ impl RedirectUri {
             _ => return Err(RedirectUriError::Scheme(scheme.to_owned())),
         }
         Ok(Self(text.into()))
+    }
+
+    /// Whether the operator lets clients redirect there. `allowed`: names and addresses without
+    /// ports; empty: any. What has no host is governed by its scheme.
+    pub fn check_host(&self, allowed: &[String]) -> Result<(), RedirectUriError> {
+        let uri = Uri::parse(&*self.0).map_err(|_| RedirectUriError::NotAUri)?;
+        let is_web = matches!(uri.scheme().as_str(), "http" | "https");
+        let host = uri.authority().map(|authority| authority.host());
+        let is_allowed = host.is_some_and(|host| allowed.iter().any(|name| name == host));
+        if allowed.is_empty() || !is_web || is_allowed {
+            Ok(())
+        } else {
+            Err(RedirectUriError::ForeignHost)
+        }
     }
 
     /// The URI exactly as it was written.

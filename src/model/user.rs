@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use super::client::ClientId;
 use crate::clock::Timestamp;
 
 /// Names a person, stable for as long as the person can sign in.
@@ -17,6 +18,11 @@ impl UserId {
     /// A person by that name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
+    }
+
+    /// A client that acts for nobody but itself. No person has a colon in their name.
+    pub fn of_client(client: &ClientId) -> Self {
+        Self(format!("client:{client}").into())
     }
 
     /// The name as text.
@@ -42,6 +48,8 @@ impl fmt::Debug for UserId {
 pub struct BrowserSession {
     /// Who.
     pub user: UserId,
+    /// When they last proved who they are.
+    pub authenticated_at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
 }

@@ -9,11 +9,12 @@ use axum::{
     response::Response,
 };
 
-use super::{OAuthState, consent, form, problem};
+use super::{OAuthState, consent, form, par, problem};
 use crate::{
+    clock::Timestamp,
     identity::{self, cookies},
     model::{
-        authorization::{CodeChallenge, PendingAuthorization},
+        authorization::{CodeChallenge, PendingAuthorization, Prompt},
         client::{Client, ClientId},
         redirect_uri::RedirectUri,
         scope::ScopeSet,
@@ -38,10 +39,11 @@ const PENDING_TTL: Duration = Duration::from_mins(30);
 
 /// The most that one request may make the server remember, in bytes.
 const MAX_STATE: usize = 4096;
+const MAX_LOGIN_HINT: usize = 200;
 
 /// Why an authorization request is not answered with a question to the person. The two families
 /// are kept apart by type: what carries no checked redirect URI cannot be redirected.
-enum AuthorizeError {
+pub(super) enum AuthorizeError {
     /// The client or its redirect URI is wrong: say so here, and never redirect.
     ShowToUser(Problem),
     /// The client can be told.
@@ -74,6 +76,14 @@ pub(super) struct ErrorReply {
 }
 
 impl ReplyTo {
+    /// Where the answer to a request that was checked goes.
+    pub(super) fn of(pending: &PendingAuthorization) -> Self {
+        Self {
+            redirect_uri: pending.redirect_uri.clone(),
+            state: pending.state.clone(),
+        }
+    }
+
     /// Sends the browser to the client with an answer. `iss` tells the client who answered
     /// (RFC 9207), on errors too.
     fn redirect(&self, oauth: &OAuthState, answer: &[(&str, &str)]) -> Response {
@@ -128,13 +138,22 @@ async fn authorize(
 ) -> Result<Response, AuthorizeError> {
     let known = cookies::browser(headers, &oauth.public_url);
     let browser = known.unwrap_or_else(BrowserId::mint);
+    let request = match params.text("request_uri") {
+        Ok(Some(request_uri)) => pushed(oauth, client, request_uri).await?,
+        _ => validate(oauth, client, params)?,
+    };
     let pending = PendingAuthorization {
         browser: Some(browser.digest()),
-        ..validate(oauth, client, params)?
+        ..request
     };
     // Somebody who has signed in and allowed this before is not asked; nothing is kept then.
-    if let Some(response) = consent::without_asking(oauth, headers, &pending).await? {
+    if let Some(response) = consent::without_asking(oauth, headers, client, &pending).await? {
         return Ok(response);
+    }
+    if pending.prompt.never {
+        let reply = consent::why_not_without_asking(oauth, headers, &pending).await?;
+        let reply_to = ReplyTo::of(&pending);
+        return Err(AuthorizeError::RedirectToClient(reply_to, reply));
     }
     let mut response = ask(oauth, pending, connection, headers).await?;
     let cookie = cookies::set_browser(&browser, &oauth.public_url);
@@ -160,10 +179,11 @@ pub(super) async fn post(
     };
     let answer = match validate(&oauth, &client, &params) {
         Ok(pending) => {
-            let pending = PendingAuthorization {
-                ask_always: true,
-                ..pending
+            let prompt = Prompt {
+                always: true,
+                ..pending.prompt
             };
+            let pending = PendingAuthorization { prompt, ..pending };
             ask(&oauth, pending, connection, &headers).await
         }
         Err(error) => Err(error),
@@ -181,7 +201,11 @@ async fn ask(
     headers: &HeaderMap,
 ) -> Result<Response, AuthorizeError> {
     oauth
-        .take_turn(oauth.authorization_throttle.as_deref(), connection, headers)
+        .take_turn(
+            oauth.throttles.authorization.as_deref(),
+            connection,
+            headers,
+        )
         .map_err(AuthorizeError::TooManyRequests)?;
     let id = PendingId::mint();
     oauth.store.insert_pending(id.digest(), pending).await?;
@@ -197,8 +221,48 @@ fn refuse(oauth: &OAuthState, error: AuthorizeError) -> Response {
     }
 }
 
-/// Checks a request of a known client: first where the answer goes, then the rest.
+/// The request that a client pushed beforehand (RFC 9126 §4). Browsers may bring it twice: a program
+/// looks before the person does.
+async fn pushed(
+    oauth: &OAuthState,
+    client: &Client,
+    request_uri: &str,
+) -> Result<PendingAuthorization, AuthorizeError> {
+    let now = oauth.clock.now();
+    let pushed = match par::id_of(request_uri) {
+        Some(id) => oauth.store.pushed(&id.digest(), now).await?,
+        None => None,
+    };
+    let pushed = pushed.filter(|pushed| pushed.client == client.id);
+    let pushed = pushed.ok_or_else(|| {
+        let message = "The app's request has expired or is not its own.".to_owned();
+        AuthorizeError::ShowToUser(problem::malformed(message))
+    })?;
+    Ok(PendingAuthorization {
+        expires_at: now + PENDING_TTL,
+        ..(*pushed).clone()
+    })
+}
+
+/// Checks a request that a browser brings.
 fn validate(
+    oauth: &OAuthState,
+    client: &Client,
+    params: &Params,
+) -> Result<PendingAuthorization, AuthorizeError> {
+    let pending = check(oauth, client, params)?;
+    if client.metadata.require_pushed_authorization_requests {
+        let reply = invalid_request("this client has to push its authorization requests first");
+        return Err(AuthorizeError::RedirectToClient(
+            ReplyTo::of(&pending),
+            reply,
+        ));
+    }
+    Ok(pending)
+}
+
+/// Checks a request of a known client: first where the answer goes, then the rest.
+pub(super) fn check(
     oauth: &OAuthState,
     client: &Client,
     params: &Params,
@@ -221,7 +285,7 @@ async fn client(oauth: &OAuthState, params: &Params) -> Result<Arc<Client>, Auth
         let problem = problem::malformed("The link does not say which app is asking.".to_owned());
         return Err(AuthorizeError::ShowToUser(problem));
     };
-    let client = oauth.store.client(&ClientId::presented(id)).await?;
+    let client = oauth.client(&ClientId::presented(id)).await?;
     client.ok_or_else(|| {
         tracing::warn!(
             event = "unknown_client",
@@ -267,6 +331,12 @@ fn decide(
         }
         None => return Err(invalid_request("response_type is missing; send code")),
     }
+    if params.text("request")?.is_some() {
+        return Err(ErrorReply {
+            error: "request_not_supported",
+            description: "send the parameters themselves, or push them (RFC 9126)".to_owned(),
+        });
+    }
     if !matches!(params.text("response_mode")?, None | Some("query")) {
         return Err(invalid_request("response_mode must be query"));
     }
@@ -281,9 +351,7 @@ fn decide(
         });
     }
     let requested = ScopeSet::parse(params.text("scope")?.unwrap_or_default());
-    let prompts_consent = params
-        .text("prompt")?
-        .is_some_and(|prompt| prompt.split(' ').any(|value| value == "consent"));
+    let now = oauth.clock.now();
     Ok(PendingAuthorization {
         client: client.id.clone(),
         redirect_uri: reply_to.redirect_uri.clone(),
@@ -291,9 +359,45 @@ fn decide(
         code_challenge,
         scopes: oauth.scopes.narrow(&requested),
         resource: Arc::clone(oauth.public_url.resource()),
-        ask_always: prompts_consent,
+        prompt: prompt(params, now)?,
         browser: None,
-        expires_at: oauth.clock.now() + PENDING_TTL,
+        expires_at: now + PENDING_TTL,
+    })
+}
+
+/// How the person is to be asked (OpenID Connect Core §3.1.2.1). Values that we do not know are
+/// ignored.
+fn prompt(params: &Params, now: Timestamp) -> Result<Prompt, ErrorReply> {
+    let values: Vec<&str> = params
+        .text("prompt")?
+        .unwrap_or_default()
+        .split(' ')
+        .collect();
+    let asks_for = |value| values.contains(&value);
+    if asks_for("none") && values.len() > 1 {
+        return Err(invalid_request("prompt=none must stand alone"));
+    }
+    let max_age = match params.text("max_age")? {
+        Some(seconds) => Some(
+            seconds
+                .parse()
+                .map_err(|_| invalid_request("max_age must be a whole number of seconds"))?,
+        ),
+        None => None,
+    };
+    let since = max_age.map(|seconds: u32| now - Duration::from_secs(seconds.into()));
+    let login_hint = params.text("login_hint")?;
+    let login_hint = login_hint.filter(|hint| hint.len() <= MAX_LOGIN_HINT);
+    Ok(Prompt {
+        always: asks_for("consent"),
+        never: asks_for("none"),
+        // There is one account in a browser: to select another is to sign in anew.
+        authenticated_since: if asks_for("login") || asks_for("select_account") {
+            Some(now)
+        } else {
+            since
+        },
+        login_hint: login_hint.map(Into::into),
     })
 }
 

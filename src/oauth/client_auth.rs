@@ -1,4 +1,4 @@
-//! Who is calling the token endpoint (RFC 6749 §2.3).
+//! Who is calling (RFC 6749 §2.3): clients, and the resource servers that ask about tokens.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode;
 
-use super::{OAuthState, error::OAuthError};
+use super::{OAuthState, ResourceServer, error::OAuthError};
 use crate::{
     model::client::{Client, ClientId},
     secret::Digest,
@@ -27,15 +27,51 @@ pub(super) struct Claim {
     credentials: Credentials,
 }
 
+/// Whoever may ask about tokens.
+pub(super) enum Caller {
+    Client(Arc<Client>),
+    ResourceServer(ResourceServer),
+}
+
 /// Finds the client that a request names.
 pub(super) async fn identify(
     oauth: &OAuthState,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Claim, OAuthError> {
+    claim(oauth, credentials(headers, params)?).await
+}
+
+/// The client that sent a request.
+pub(super) async fn authenticated(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Arc<Client>, OAuthError> {
+    let claim = identify(oauth, headers, params).await?;
+    claim.prove()?;
+    Ok(claim.client)
+}
+
+/// The client or resource server that sent a request.
+pub(super) async fn caller(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    params: &Params,
+) -> Result<Caller, OAuthError> {
     let credentials = credentials(headers, params)?;
-    let id = ClientId::presented(&credentials.id);
-    let client = oauth.store.client(&id).await?;
+    let mut servers = oauth.resource_servers.iter();
+    let Some(server) = servers.find(|server| *server.id == *credentials.id) else {
+        let claim = claim(oauth, credentials).await?;
+        claim.prove()?;
+        return Ok(Caller::Client(claim.client));
+    };
+    credentials.check_secret(&server.secret)?;
+    Ok(Caller::ResourceServer(server.clone()))
+}
+
+async fn claim(oauth: &OAuthState, credentials: Credentials) -> Result<Claim, OAuthError> {
+    let client = oauth.client(&ClientId::presented(&credentials.id)).await?;
     let client = client.ok_or_else(|| {
         credentials.refused("no client is registered under this client_id; register again")
     })?;
@@ -49,23 +85,30 @@ impl Claim {
     /// Checks the client's secret, if it has one. A confidential client may use either place for
     /// it: libraries choose one by a default of their own, and neither is weaker.
     pub(super) fn prove(&self) -> Result<&Client, OAuthError> {
-        let refused = |description| Err(self.credentials.refused(description));
         match (&self.client.secret, &self.credentials.secret) {
-            (None, None) => Ok(&self.client),
-            (Some(expected), Some(presented)) if expected.matches(&Digest::of(presented)) => {
-                Ok(&self.client)
+            (None, None) => {}
+            (Some(expected), _) => self.credentials.check_secret(expected)?,
+            (None, Some(_)) => {
+                let refused = "this client is public and has no secret";
+                return Err(self.credentials.refused(refused));
             }
-            (Some(_), Some(_)) => {
-                tracing::warn!(event = "client_authentication_failed", client.id = %self.client.id, "wrong client secret");
-                refused("the client secret is not right")
-            }
-            (Some(_), None) => refused("this client has to authenticate with its secret"),
-            (None, Some(_)) => refused("this client is public and has no secret"),
         }
+        Ok(&self.client)
     }
 }
 
 impl Credentials {
+    fn check_secret(&self, expected: &Digest) -> Result<(), OAuthError> {
+        let Some(presented) = &self.secret else {
+            return Err(self.refused("this client has to authenticate with its secret"));
+        };
+        if expected.matches(&Digest::of(presented)) {
+            return Ok(());
+        }
+        tracing::warn!(event = "client_authentication_failed", client.id = %self.id, "wrong client secret");
+        Err(self.refused("the client secret is not right"))
+    }
+
     fn refused(&self, description: &'static str) -> OAuthError {
         OAuthError::InvalidClient {
             description,

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     identity::{self, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
-    model::authorization::{CodeGrant, PendingAuthorization},
+    model::{
+        authorization::{CodeGrant, PendingAuthorization},
+        client::Client,
+    },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
     web::{note, params::Params, see_other},
@@ -28,18 +31,46 @@ pub(super) fn url(id: &PendingId) -> String {
 pub(super) async fn without_asking(
     oauth: &OAuthState,
     headers: &HeaderMap,
+    client: &Client,
     pending: &PendingAuthorization,
 ) -> Result<Option<Response>, StoreError> {
-    if pending.ask_always {
+    if pending.prompt.always {
         return Ok(None);
     }
-    let Some(person) = oauth.identity.signed_in(headers).await? else {
+    let Some(person) = signed_in(oauth, headers, pending).await? else {
         return Ok(None);
     };
-    if !is_remembered(oauth, &person, pending).await? {
+    if !is_remembered(oauth, &person, client, pending).await? {
         return Ok(None);
     }
     issue_code(oauth, &person, pending).await.map(Some)
+}
+
+/// Who has signed in, if it was recently enough for this request.
+async fn signed_in(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    pending: &PendingAuthorization,
+) -> Result<Option<SignedIn>, StoreError> {
+    let person = oauth.identity.signed_in(headers).await?;
+    let since = pending.prompt.authenticated_since;
+    Ok(person.filter(|person| since.is_none_or(|since| person.authenticated_at >= since)))
+}
+
+/// What a request that must not ask anything is told (OpenID Connect Core §3.1.2.6).
+pub(super) async fn why_not_without_asking(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    pending: &PendingAuthorization,
+) -> Result<ErrorReply, StoreError> {
+    let (error, description) = match signed_in(oauth, headers, pending).await? {
+        Some(_) => ("consent_required", "the person has to be asked"),
+        None => ("login_required", "the person has to sign in"),
+    };
+    Ok(ErrorReply {
+        error,
+        description: description.to_owned(),
+    })
 }
 
 /// Shows the question, once somebody has signed in.
@@ -87,10 +118,13 @@ async fn ask(
     browser: &Digest,
     pending: &PendingAuthorization,
 ) -> Result<Response, StoreError> {
-    let Some(person) = oauth.identity.signed_in(headers).await? else {
-        return Ok(ask_to_sign_in(id));
+    let Some(person) = signed_in(oauth, headers, pending).await? else {
+        return Ok(ask_to_sign_in(id, pending));
     };
-    if !pending.ask_always && is_remembered(oauth, &person, pending).await? {
+    let Some(client) = oauth.client(&pending.client).await? else {
+        return Ok(problem::unknown_client().with_status(StatusCode::BAD_REQUEST));
+    };
+    if !pending.prompt.always && is_remembered(oauth, &person, &client, pending).await? {
         let now = oauth.clock.now();
         let taken = oauth.store.take_pending(&id.digest(), browser, now).await?;
         return match taken {
@@ -98,9 +132,6 @@ async fn ask(
             None => Ok(problem::no_open_request()),
         };
     }
-    let Some(client) = oauth.store.client(&pending.client).await? else {
-        return Ok(problem::unknown_client().with_status(StatusCode::BAD_REQUEST));
-    };
     let abilities: Vec<&str> = oauth
         .scopes
         .all()
@@ -127,10 +158,10 @@ async fn follow_up(oauth: &OAuthState, id: &PendingId) -> Result<Response, Store
         .store
         .pending(&id.digest(), &browser.digest(), now)
         .await?;
-    if bound.is_none() {
+    let Some(bound) = bound else {
         return Ok(problem::no_open_request());
-    }
-    let mut response = ask_to_sign_in(id);
+    };
+    let mut response = ask_to_sign_in(id, &bound);
     let cookie = cookies::set_browser(&browser, &oauth.public_url);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
@@ -148,8 +179,12 @@ async fn answer(
         return Ok(identity::problem::not_our_form());
     };
     let id = PendingId::presented(request);
-    let Some(person) = oauth.identity.signed_in(headers).await? else {
-        return Ok(ask_to_sign_in(&id));
+    let now = oauth.clock.now();
+    let Some(pending) = oauth.store.pending(&id.digest(), &browser, now).await? else {
+        return Ok(problem::no_open_request());
+    };
+    let Some(person) = signed_in(oauth, headers, &pending).await? else {
+        return Ok(ask_to_sign_in(&id, &pending));
     };
     let csrf = params.text("csrf").ok().flatten().unwrap_or_default();
     if !consent::is_answer_of(&person, request, csrf) {
@@ -163,7 +198,6 @@ async fn answer(
             return Ok(problem.with_status(StatusCode::BAD_REQUEST));
         }
     };
-    let now = oauth.clock.now();
     let taken = oauth
         .store
         .take_pending(&id.digest(), &browser, now)
@@ -188,12 +222,14 @@ async fn decide(
             error: "access_denied",
             description: "the person did not allow it".to_owned(),
         };
-        return Ok(reply_to(pending).with_error(oauth, &reply));
+        return Ok(ReplyTo::of(pending).with_error(oauth, &reply));
     }
     // RFC 8252 §8.6: what waits on a loopback address or private-use scheme may be another program
     // next time, so the person is asked every time.
-    if !pending.redirect_uri.is_local() {
-        let consent = remembered_as(person, pending);
+    if !pending.redirect_uri.is_local()
+        && let Some(client) = oauth.client(&pending.client).await?
+    {
+        let consent = remembered_as(person, &client, pending);
         oauth.store.remember_consent(consent).await?;
     }
     issue_code(oauth, person, pending).await
@@ -216,37 +252,33 @@ async fn issue_code(
     };
     oauth.store.insert_code(code.digest(), grant).await?;
     tracing::info!(event = "authorization_granted", client.id = %pending.client, user = %person.user, "access was allowed");
-    Ok(reply_to(pending).with_code(oauth, code.expose()))
+    Ok(ReplyTo::of(pending).with_code(oauth, code.expose()))
 }
 
 async fn is_remembered(
     oauth: &OAuthState,
     person: &SignedIn,
+    client: &Client,
     pending: &PendingAuthorization,
 ) -> Result<bool, StoreError> {
-    let consent = remembered_as(person, pending);
+    let consent = remembered_as(person, client, pending);
     oauth.store.is_consent_remembered(&consent).await
 }
 
-fn remembered_as(person: &SignedIn, pending: &PendingAuthorization) -> Consent {
+fn remembered_as(person: &SignedIn, client: &Client, pending: &PendingAuthorization) -> Consent {
     Consent {
         user: person.user.clone(),
         client: pending.client.clone(),
+        appearance: client.appearance(),
         redirect_uri: pending.redirect_uri.clone(),
         scopes: pending.scopes.clone(),
     }
 }
 
-fn reply_to(pending: &PendingAuthorization) -> ReplyTo {
-    ReplyTo {
-        redirect_uri: pending.redirect_uri.clone(),
-        state: pending.state.clone(),
-    }
-}
-
-fn ask_to_sign_in(id: &PendingId) -> Response {
+fn ask_to_sign_in(id: &PendingId, pending: &PendingAuthorization) -> Response {
     let back = ReturnTo::parse(&url(id)).unwrap_or_else(ReturnTo::home);
-    see_other(&sign_in::url(&back))
+    let again = pending.prompt.authenticated_since.is_some();
+    see_other(&sign_in::url(&back, again))
 }
 
 fn request_id(params: &Params) -> Option<&str> {

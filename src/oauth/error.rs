@@ -6,7 +6,9 @@ use axum::{
 };
 use serde::Serialize;
 
+use super::authorize::ErrorReply;
 use crate::{
+    model::client_metadata::MetadataError,
     store::StoreError,
     web::{Json, NoStore, body::BodyError, note, params::ParamError, throttle::RetryAfter},
 };
@@ -28,8 +30,17 @@ pub(super) enum OAuthError {
     #[error("{0}")]
     InvalidGrant(&'static str),
     /// A grant type that does not exist here.
-    #[error("grant_type must be authorization_code or refresh_token")]
-    UnsupportedGrantType,
+    #[error("grant_type must be one of {0}")]
+    UnsupportedGrantType(String),
+    /// A grant type that this client may not use.
+    #[error("{0}")]
+    UnauthorizedClient(&'static str),
+    /// A scope that cannot be granted.
+    #[error("{0}")]
+    InvalidScope(String),
+    /// What an authorization request would have been answered, for one that was pushed.
+    #[error("{}", .0.description)]
+    Authorization(ErrorReply),
     /// A resource that is not ours (RFC 8707 §2).
     #[error("resource must be {0}")]
     InvalidTarget(String),
@@ -39,6 +50,12 @@ pub(super) enum OAuthError {
     /// RFC 7591 §3.2.2.
     #[error("{0}")]
     InvalidClientMetadata(String),
+    /// A registration access token or initial access token that is not good (RFC 6750 §3.1).
+    #[error("{0}")]
+    InvalidToken(&'static str),
+    /// The operator lets nobody register.
+    #[error("registration is closed here; ask the operator of the server for a client_id")]
+    RegistrationClosed,
     /// The body was not read.
     #[error(transparent)]
     Body(#[from] BodyError),
@@ -62,15 +79,29 @@ impl OAuthError {
             }
             Self::InvalidClient { .. } => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
-            Self::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            Self::UnsupportedGrantType(_) => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+            Self::UnauthorizedClient(_) => (StatusCode::BAD_REQUEST, "unauthorized_client"),
+            Self::InvalidScope(_) => (StatusCode::BAD_REQUEST, "invalid_scope"),
+            Self::Authorization(reply) => (StatusCode::BAD_REQUEST, reply.error),
             Self::InvalidTarget(_) => (StatusCode::BAD_REQUEST, "invalid_target"),
             Self::InvalidRedirectUri(_) => (StatusCode::BAD_REQUEST, "invalid_redirect_uri"),
             Self::InvalidClientMetadata(_) => (StatusCode::BAD_REQUEST, "invalid_client_metadata"),
+            Self::InvalidToken(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::RegistrationClosed => (StatusCode::FORBIDDEN, "access_denied"),
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+        }
+    }
+}
+
+impl From<MetadataError> for OAuthError {
+    fn from(error: MetadataError) -> Self {
+        match error {
+            MetadataError::RedirectUri(problem) => Self::InvalidRedirectUri(problem),
+            MetadataError::Other(problem) => Self::InvalidClientMetadata(problem),
         }
     }
 }
@@ -107,6 +138,10 @@ impl IntoResponse for OAuthError {
                 // RFC 6749 §5.2: the challenge must match the scheme that the client used.
                 let basic = HeaderValue::from_static("Basic realm=\"token endpoint\"");
                 headers.insert(header::WWW_AUTHENTICATE, basic);
+            }
+            Self::InvalidToken(_) => {
+                let bearer = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, bearer);
             }
             Self::TooManyRequests(retry_after) => {
                 headers.insert(header::RETRY_AFTER, retry_after.seconds().into());

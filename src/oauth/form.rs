@@ -1,4 +1,4 @@
-//! Requests to the token endpoint: forms as the RFCs say, and JSON as some clients send
+//! Requests to the endpoints that clients authenticate at: forms as the RFCs say, and JSON as some clients send
 //! (Claude's connector did). Either way a parameter may stand there once.
 
 use axum::{extract::Request, http::header};
@@ -10,8 +10,8 @@ use crate::web::{
     params::{MAX_FORM, ParamError, Params},
 };
 
-/// The parameters that this server reads, at either endpoint.
-const PARAMETERS: [&str; 15] = [
+/// The parameters that this server reads, at any endpoint.
+const PARAMETERS: [&str; 22] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -20,6 +20,10 @@ const PARAMETERS: [&str; 15] = [
     "scope",
     "state",
     "prompt",
+    "max_age",
+    "login_hint",
+    "request",
+    "request_uri",
     "code_challenge",
     "code_challenge_method",
     "resource",
@@ -27,6 +31,9 @@ const PARAMETERS: [&str; 15] = [
     "code",
     "code_verifier",
     "refresh_token",
+    "assertion",
+    "token",
+    "token_type_hint",
 ];
 
 /// RFC 6749 §3.1 and §3.2: parameters must not be sent more than once, known or not; `resource` is
@@ -62,6 +69,13 @@ pub(super) async fn read(request: Request) -> Result<Params, OAuthError> {
     };
     each_once(&params)?;
     Ok(params)
+}
+
+/// The one value of a parameter that must be there.
+pub(super) fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, OAuthError> {
+    params
+        .text(name)?
+        .ok_or_else(|| OAuthError::InvalidRequest(format!("{name} is missing")))
 }
 
 /// A JSON object whose members are strings, or lists of them; repeated members are kept.

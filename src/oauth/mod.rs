@@ -5,13 +5,16 @@ mod client_auth;
 mod consent;
 mod error;
 mod form;
+mod introspect;
 mod metadata;
+mod par;
 mod problem;
 mod register;
+mod revoke;
 mod token;
 mod verifier;
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, http::HeaderMap, middleware, routing};
 
@@ -20,8 +23,14 @@ pub use verifier::StoreVerifier;
 use crate::{
     clock::Clock,
     identity::{self, IdentityState},
-    model::{resource::PublicUrl, scope::ScopeCatalogue},
-    store::Store,
+    model::{
+        client::{Client, ClientId},
+        client_metadata::{GrantType, MetadataRules},
+        resource::PublicUrl,
+        scope::ScopeCatalogue,
+    },
+    secret::Digest,
+    store::{Store, StoreError},
     web::{
         client_address::{Connection, TrustedProxies, limit_key},
         cors, method_not_allowed, panic,
@@ -44,14 +53,53 @@ pub struct OAuthState {
     pub identity: IdentityState,
     /// How long things last.
     pub lifetimes: TokenLifetimes,
-    /// Private-use schemes that may be redirected to.
-    pub redirect_schemes: Arc<[String]>,
-    /// Bounds registration by address; `None`: it is not bounded.
-    pub registration_throttle: Option<Arc<Throttle<IpAddr>>>,
-    /// Bounds the questions that one address can leave for people; `None`: it does not.
-    pub authorization_throttle: Option<Arc<Throttle<IpAddr>>>,
+    /// Clients that the operator set up.
+    pub clients: Arc<HashMap<ClientId, Arc<Client>>>,
+    /// Who may ask about tokens, beside clients about their own.
+    pub resource_servers: Arc<[ResourceServer]>,
+    /// What the token endpoint offers.
+    pub grant_types: Arc<[GrantType]>,
+    /// Who may register.
+    pub registration: RegistrationPolicy,
+    /// What clients may say of themselves.
+    pub metadata_rules: Arc<MetadataRules>,
+    /// Bounds by address.
+    pub throttles: Throttles,
     /// Whom to believe about addresses.
     pub proxies: Arc<TrustedProxies>,
+}
+
+/// Who may ask about the tokens that it is to accept (RFC 7662).
+#[derive(Debug, Clone)]
+pub struct ResourceServer {
+    /// What it calls itself when it asks.
+    pub id: Arc<str>,
+    /// The digest of its secret.
+    pub secret: Digest,
+    /// The resource that its tokens are bound to.
+    pub audience: Arc<str>,
+}
+
+/// Who may register (RFC 7591 §3).
+#[derive(Debug, Clone)]
+pub enum RegistrationPolicy {
+    /// Everyone.
+    Open,
+    /// Whoever has the initial access token of this digest.
+    WithToken(Digest),
+    /// Nobody: the operator sets clients up.
+    Closed,
+}
+
+/// What one address may do how often. `None`: it is not bounded.
+#[derive(Debug, Clone, Default)]
+pub struct Throttles {
+    /// Registrations.
+    pub registration: Option<Arc<Throttle<IpAddr>>>,
+    /// Questions left for people.
+    pub authorization: Option<Arc<Throttle<IpAddr>>>,
+    /// Requests to the endpoints that clients authenticate at and that were refused.
+    pub token: Option<Arc<Throttle<IpAddr>>>,
 }
 
 /// How long what is issued lasts.
@@ -68,18 +116,40 @@ pub struct TokenLifetimes {
 }
 
 impl OAuthState {
+    /// The client of that identifier: one that the operator set up, or one that registered.
+    async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
+        if let Some(client) = self.clients.get(id) {
+            return Ok(Some(Arc::clone(client)));
+        }
+        self.store.client(id).await
+    }
+
     /// Counts a request against its address, if that is bounded.
-    fn take_turn(
+    fn take_turn<'a>(
         &self,
-        throttle: Option<&Throttle<IpAddr>>,
+        throttle: Option<&'a Throttle<IpAddr>>,
         connection: Connection,
         headers: &HeaderMap,
-    ) -> Result<(), RetryAfter> {
+    ) -> Result<Turn<'a>, RetryAfter> {
         let Some(throttle) = throttle else {
-            return Ok(());
+            return Ok(Turn(None));
         };
         let address = self.proxies.client_address(connection.peer.ip(), headers);
-        throttle.take(&limit_key(address), self.clock.now())
+        let key = limit_key(address);
+        throttle.take(&key, self.clock.now())?;
+        Ok(Turn(Some((throttle, key))))
+    }
+}
+
+/// A request that was counted.
+struct Turn<'a>(Option<(&'a Throttle<IpAddr>, IpAddr)>);
+
+impl Turn<'_> {
+    /// It does not count after all.
+    fn give_back(self, oauth: &OAuthState) {
+        if let Some((throttle, key)) = self.0 {
+            throttle.give_back(&key, oauth.clock.now());
+        }
     }
 }
 
@@ -92,10 +162,17 @@ impl fmt::Debug for OAuthState {
 /// The routes of this room. Discovery, registration and tokens answer pages of any origin; what a
 /// person sees does not.
 pub fn routes(state: OAuthState) -> Router {
+    let management = routing::get(register::get)
+        .put(register::put)
+        .delete(register::delete);
     let for_programs = Router::new()
         .route(metadata::PATH, routing::get(metadata::get))
         .route(register::PATH, routing::post(register::post))
+        .route(register::CLIENT_PATH, management)
         .route(token::PATH, routing::post(token::post))
+        .route(revoke::PATH, routing::post(revoke::post))
+        .route(introspect::PATH, routing::post(introspect::post))
+        .route(par::PATH, routing::post(par::post))
         .method_not_allowed_fallback(method_not_allowed)
         .layer(panic::catch())
         .layer(middleware::from_fn(cors::any_origin));

@@ -1,35 +1,39 @@
-//! Dynamic client registration (RFC 7591).
+//! Dynamic client registration (RFC 7591) and its management by the client (RFC 7592).
+
+use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::{Request, State},
-    http::StatusCode,
+    extract::{Path, Request, State},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{OAuthState, error::OAuthError};
+use super::{OAuthState, RegistrationPolicy, error::OAuthError};
 use crate::{
     model::{
-        client::{AuthMethod, Client, ClientId, ClientMetadata, GrantType},
-        redirect_uri::RedirectUri,
+        client::{Client, ClientId},
+        client_metadata::{ClientMetadata, MetadataSource},
     },
-    secret::ClientSecret,
+    secret::{ClientSecret, Digest, RegistrationToken},
     web::{Json, NoStore, body, client_address::Connection, note},
 };
 
 /// Where clients register.
 pub(super) const PATH: &str = "/register";
+/// Where a client manages its registration (RFC 7592 §2).
+pub(super) const CLIENT_PATH: &str = "/register/{client_id}";
 
 /// The most that a registration may hold, in bytes. It is open to everyone.
 const MAX_BODY: usize = 64 * 1024;
-/// The most that is kept of one.
-const MAX_METADATA: usize = 8 * 1024;
-const MAX_REDIRECT_URIS: usize = 20;
-const MAX_NAME: usize = 200;
-const MAX_TEXT: usize = 1000;
 
+/// One text for every token that does not open the registration, so as to tell a stranger nothing.
+const NOT_YOURS: OAuthError =
+    OAuthError::InvalidToken("there is no such client, or the token is not its own");
+
+/// RFC 7591 §3.2.1 and RFC 7592 §3.
 #[derive(Serialize)]
 struct ClientInformation<'a> {
     client_id: &'a str,
@@ -39,6 +43,8 @@ struct ClientInformation<'a> {
     /// Required wherever a secret is; 0: it does not expire (RFC 7591 §3.2.1).
     #[serde(skip_serializing_if = "Option::is_none")]
     client_secret_expires_at: Option<u64>,
+    registration_client_uri: String,
+    registration_access_token: &'a str,
     #[serde(flatten)]
     metadata: &'a ClientMetadata,
 }
@@ -52,252 +58,210 @@ pub(super) async fn post(
     let now = oauth.clock.now();
     oauth
         .take_turn(
-            oauth.registration_throttle.as_deref(),
+            oauth.throttles.registration.as_deref(),
             connection,
             request.headers(),
         )
         .map_err(OAuthError::TooManyRequests)?;
-    let body = body::read(request.into_body(), MAX_BODY).await?;
-    let members: Map<String, Value> = serde_json::from_slice(&body)
-        .map_err(|error| metadata_error(format!("the body must be a JSON object: {error}")))?;
-    let (metadata, declined_refresh_tokens) = accept(&members, &oauth.redirect_schemes)?;
-
-    let secret = (metadata.token_endpoint_auth_method != AuthMethod::None).then(ClientSecret::mint);
+    check_policy(&oauth, request.headers())?;
+    let members = read(request).await?;
+    let metadata = accept(&oauth, &members)?;
+    let secret = metadata
+        .token_endpoint_auth_method
+        .has_secret()
+        .then(ClientSecret::mint);
+    let token = RegistrationToken::mint();
     let client = Client {
         id: ClientId::mint(),
         issued_at: now,
         secret: secret.as_ref().map(ClientSecret::digest),
-        declined_refresh_tokens,
+        registration_token: Some(token.digest()),
         metadata,
     };
-    let information = ClientInformation {
-        client_id: client.id.as_str(),
-        client_id_issued_at: now.as_secs(),
-        client_secret: secret.as_ref().map(ClientSecret::expose),
-        client_secret_expires_at: secret.is_some().then_some(0),
-        metadata: &client.metadata,
-    };
-    let response = NoStore(Json(StatusCode::CREATED, information)).into_response();
-    let response = note::from_client(response, client.id.shared());
+    let secret = secret.as_ref().map(ClientSecret::expose);
+    let response = information(&oauth, StatusCode::CREATED, &client, secret, &token);
     oauth.store.insert_client(client).await?;
     Ok(response)
 }
 
-fn metadata_error(description: impl Into<String>) -> OAuthError {
-    OAuthError::InvalidClientMetadata(description.into())
+/// Tells a client what it has registered (RFC 7592 §2.1). Its secret was told once and is not kept.
+pub(super) async fn get(
+    State(oauth): State<OAuthState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, OAuthError> {
+    let (client, token) = authorized(&oauth, &id, &headers).await?;
+    Ok(information(&oauth, StatusCode::OK, &client, None, &token))
 }
 
-/// Understands what a client asks to be. Unknown members are ignored (RFC 7591 §2). Also tells
-/// whether the client declined refresh tokens.
-fn accept(
-    members: &Map<String, Value>,
-    redirect_schemes: &[String],
-) -> Result<(ClientMetadata, bool), OAuthError> {
-    let requested_grants = list(members, "grant_types")?;
-    let metadata = ClientMetadata {
-        redirect_uris: redirect_uris(members, redirect_schemes)?,
-        token_endpoint_auth_method: auth_method(members)?,
-        grant_types: grant_types(requested_grants.as_deref())?,
-        response_types: response_types(members)?,
-        application_type: application_type(members)?,
-        client_name: client_name(members)?,
-        scope: text(members, "scope")?,
-        contacts: contacts(members)?,
-        client_uri: https_uri(members, "client_uri")?,
-        logo_uri: https_uri(members, "logo_uri")?,
-        tos_uri: https_uri(members, "tos_uri")?,
-        policy_uri: https_uri(members, "policy_uri")?,
-        software_id: text(members, "software_id")?,
-        software_version: text(members, "software_version")?,
+/// Replaces what a client has registered (RFC 7592 §2.2). The token is another one from then on.
+pub(super) async fn put(
+    State(oauth): State<OAuthState>,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    let (client, token) = authorized(&oauth, &id, request.headers()).await?;
+    let members = read(request).await?;
+    check_update(&client, &members)?;
+    let metadata = accept(&oauth, &members)?;
+    let (secret, digest) = secret_after_update(&client, &members, &metadata);
+    let next_token = RegistrationToken::mint();
+    let updated = Client {
+        id: client.id.clone(),
+        issued_at: client.issued_at,
+        secret: digest,
+        registration_token: Some(next_token.digest()),
+        metadata,
     };
-    let size = serde_json::to_vec(&metadata).map_or(usize::MAX, |json| json.len());
-    if size > MAX_METADATA {
-        return Err(metadata_error(format!(
-            "the metadata is too long: {size} bytes, at most {MAX_METADATA} are kept"
-        )));
-    }
-    let declined = requested_grants.is_some_and(|requested| {
-        !requested
-            .iter()
-            .any(|grant| grant == GrantType::RefreshToken.as_str())
-    });
-    Ok((metadata, declined))
-}
-
-/// A member; null counts as absent.
-fn member<'a>(members: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    members.get(name).filter(|value| !value.is_null())
-}
-
-/// A text; an empty one counts as absent. What people will read must not be able to mislead them.
-fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, OAuthError> {
-    let Some(value) = member(members, name) else {
-        return Ok(None);
-    };
-    let text = value
-        .as_str()
-        .ok_or_else(|| metadata_error(format!("{name} must be a string")))?;
-    if text.chars().count() > MAX_TEXT {
-        return Err(metadata_error(format!("{name} is too long")));
-    }
-    if text.chars().any(is_deceptive) {
-        return Err(metadata_error(format!(
-            "{name} must not contain control, bidirectional-override or invisible characters"
-        )));
-    }
-    let text = text.trim();
-    Ok((!text.is_empty()).then(|| text.to_owned()))
-}
-
-/// Control characters, those that make text read in another order than it is written, and those
-/// that are not seen at all: Unicode's `Default_Ignorable_Code_Point`, annotation marks, and the
-/// Braille pattern without dots.
-fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{2800}'
-        )
-        || matches!(
-            c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}'
-        )
-        || matches!(c, '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(
-            c,
-            '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        )
-        || matches!(c, '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}')
-        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-}
-
-/// A list of texts; an empty one counts as absent.
-fn list(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, OAuthError> {
-    let Some(value) = member(members, name) else {
-        return Ok(None);
-    };
-    let items = value.as_array().and_then(|items| {
-        let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
-        texts.collect::<Option<Vec<String>>>()
-    });
-    match items {
-        Some(items) => Ok((!items.is_empty()).then_some(items)),
-        None => Err(metadata_error(format!("{name} must be a list of strings"))),
-    }
-}
-
-fn redirect_uris(
-    members: &Map<String, Value>,
-    schemes: &[String],
-) -> Result<Vec<RedirectUri>, OAuthError> {
-    let invalid = |problem: String| OAuthError::InvalidRedirectUri(problem);
-    let texts = list(members, "redirect_uris")
-        .map_err(|error| invalid(error.to_string()))?
-        .unwrap_or_default();
-    if texts.is_empty() {
-        return Err(invalid(
-            "redirect_uris must name at least one URI".to_owned(),
-        ));
-    }
-    if texts.len() > MAX_REDIRECT_URIS {
-        return Err(invalid(format!(
-            "redirect_uris may name {MAX_REDIRECT_URIS} URIs at most"
-        )));
-    }
-    let parse = |(index, text): (usize, &String)| {
-        RedirectUri::parse(text, schemes)
-            .map_err(|problem| invalid(format!("redirect_uris[{index}] {problem}")))
-    };
-    texts.iter().enumerate().map(parse).collect()
-}
-
-/// RFC 7591 §2: whoever names none means `client_secret_basic`.
-fn auth_method(members: &Map<String, Value>) -> Result<AuthMethod, OAuthError> {
-    let Some(name) = text(members, "token_endpoint_auth_method")? else {
-        return Ok(AuthMethod::ClientSecretBasic);
-    };
-    AuthMethod::ALL
-        .into_iter()
-        .find(|method| method.as_str() == name)
-        .ok_or_else(|| {
-            let supported = AuthMethod::ALL.map(AuthMethod::as_str).join(", ");
-            metadata_error(format!(
-                "token_endpoint_auth_method must be one of {supported}"
-            ))
-        })
-}
-
-/// Those that we have, of those that were asked for. Clients list grants for other servers too.
-fn grant_types(requested: Option<&[String]>) -> Result<Vec<GrantType>, OAuthError> {
-    let Some(requested) = requested else {
-        // RFC 7591 §2.
-        return Ok(vec![GrantType::AuthorizationCode]);
-    };
-    let accepted: Vec<GrantType> = GrantType::ALL
-        .into_iter()
-        .filter(|grant| requested.iter().any(|name| name == grant.as_str()))
-        .collect();
-    if accepted.contains(&GrantType::AuthorizationCode) {
-        Ok(accepted)
+    let secret = secret.as_ref().map(ClientSecret::expose);
+    let response = information(&oauth, StatusCode::OK, &updated, secret, &next_token);
+    // Of two updates at once one is too late: its token is no longer good.
+    if oauth.store.update_client(&token.digest(), updated).await? {
+        Ok(response)
     } else {
-        Err(metadata_error(
-            "grant_types must contain authorization_code",
-        ))
+        Err(NOT_YOURS)
     }
 }
 
-fn response_types(members: &Map<String, Value>) -> Result<[&'static str; 1], OAuthError> {
-    match list(members, "response_types")? {
-        Some(types) if !types.iter().any(|name| name == "code") => {
-            Err(metadata_error("response_types must contain code"))
-        }
-        _ => Ok(["code"]),
-    }
-}
-
-fn application_type(members: &Map<String, Value>) -> Result<&'static str, OAuthError> {
-    match text(members, "application_type")?.as_deref() {
-        Some("native") => Ok("native"),
-        Some("web") | None => Ok("web"),
-        Some(_) => Err(metadata_error("application_type must be web or native")),
-    }
-}
-
-fn client_name(members: &Map<String, Value>) -> Result<Option<String>, OAuthError> {
-    let name = text(members, "client_name")?;
-    match name {
-        Some(name) if name.chars().count() > MAX_NAME => Err(metadata_error(format!(
-            "client_name may have {MAX_NAME} characters at most"
-        ))),
-        name => Ok(name),
-    }
-}
-
-fn contacts(members: &Map<String, Value>) -> Result<Vec<String>, OAuthError> {
-    let contacts = list(members, "contacts")?.unwrap_or_default();
-    if contacts
-        .iter()
-        .any(|contact| contact.chars().any(is_deceptive))
+/// Forgets a client and ends what people have allowed it (RFC 7592 §2.3).
+pub(super) async fn delete(
+    State(oauth): State<OAuthState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, OAuthError> {
+    let (client, token) = authorized(&oauth, &id, &headers).await?;
+    if !oauth
+        .store
+        .remove_client(&client.id, &token.digest())
+        .await?
     {
-        return Err(metadata_error(
-            "contacts must not contain control, bidirectional-override or invisible characters",
-        ));
+        return Err(NOT_YOURS);
     }
-    Ok(contacts)
+    tracing::info!(event = "client_deleted", client.id = %client.id, "a client deleted its registration");
+    let response = NoStore(StatusCode::NO_CONTENT).into_response();
+    Ok(note::from_client(response, client.id.shared()))
 }
 
-fn https_uri(members: &Map<String, Value>, name: &str) -> Result<Option<String>, OAuthError> {
-    let Some(uri) = text(members, name)? else {
-        return Ok(None);
-    };
-    let is_https = fluent_uri::Uri::parse(uri.as_str()).is_ok_and(|uri| {
-        uri.scheme().as_str().eq_ignore_ascii_case("https")
-            && uri.authority().is_some_and(|a| !a.host().is_empty())
-    });
-    if is_https {
-        Ok(Some(uri))
-    } else {
-        Err(metadata_error(format!("{name} must be an https URL")))
+fn check_policy(oauth: &OAuthState, headers: &HeaderMap) -> Result<(), OAuthError> {
+    match &oauth.registration {
+        RegistrationPolicy::Open => Ok(()),
+        RegistrationPolicy::Closed => Err(OAuthError::RegistrationClosed),
+        // RFC 7591 §3: an initial access token.
+        RegistrationPolicy::WithToken(expected) => {
+            let presented = bearer(headers).map(Digest::of);
+            if presented.is_some_and(|presented| expected.matches(&presented)) {
+                Ok(())
+            } else {
+                Err(OAuthError::InvalidToken(
+                    "registration needs the initial access token that the operator gives out",
+                ))
+            }
+        }
     }
+}
+
+async fn read(request: Request) -> Result<Map<String, Value>, OAuthError> {
+    let body = body::read(request.into_body(), MAX_BODY).await?;
+    serde_json::from_slice(&body).map_err(|error| {
+        OAuthError::InvalidClientMetadata(format!("the body must be a JSON object: {error}"))
+    })
+}
+
+fn accept(oauth: &OAuthState, members: &Map<String, Value>) -> Result<ClientMetadata, OAuthError> {
+    let source = MetadataSource::Registration;
+    Ok(ClientMetadata::accept(
+        members,
+        source,
+        &oauth.metadata_rules,
+    )?)
+}
+
+/// The client of that name, for whoever holds its registration access token.
+async fn authorized(
+    oauth: &OAuthState,
+    id: &str,
+    headers: &HeaderMap,
+) -> Result<(Arc<Client>, RegistrationToken), OAuthError> {
+    let token = RegistrationToken::presented(bearer(headers).ok_or(NOT_YOURS)?);
+    // RFC 7592 §2: a client that is not there is a token that is not good.
+    let client = oauth.store.client(&ClientId::presented(id)).await?;
+    let client = client.filter(|client| {
+        let expected = client.registration_token.as_ref();
+        expected.is_some_and(|expected| expected.matches(&token.digest()))
+    });
+    Ok((client.ok_or(NOT_YOURS)?, token))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let (Some(value), None) = (values.next(), values.next()) else {
+        return None;
+    };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty()).then_some(token)
+}
+
+/// What an update must and must not hold (RFC 7592 §2.2).
+fn check_update(client: &Client, members: &Map<String, Value>) -> Result<(), OAuthError> {
+    let invalid = |problem: &str| Err(OAuthError::InvalidRequest(problem.to_owned()));
+    if members.get("client_id").and_then(Value::as_str) != Some(client.id.as_str()) {
+        return invalid("client_id must be there and be this client's");
+    }
+    for ours in [
+        "registration_access_token",
+        "registration_client_uri",
+        "client_secret_expires_at",
+        "client_id_issued_at",
+    ] {
+        if members.contains_key(ours) {
+            return invalid(&format!("{ours} cannot be set; leave it out"));
+        }
+    }
+    match (&client.secret, members.get("client_secret")) {
+        (_, None) => Ok(()),
+        (Some(expected), Some(Value::String(secret))) if expected.matches(&Digest::of(secret)) => {
+            Ok(())
+        }
+        _ => invalid("client_secret must be the present one; it cannot be chosen"),
+    }
+}
+
+/// The secret to tell, and the digest to keep. A client that had one keeps it; one that becomes
+/// confidential gets one.
+fn secret_after_update(
+    client: &Client,
+    members: &Map<String, Value>,
+    metadata: &ClientMetadata,
+) -> (Option<ClientSecret>, Option<Digest>) {
+    if !metadata.token_endpoint_auth_method.has_secret() {
+        return (None, None);
+    }
+    if let Some(kept) = client.secret {
+        let told = members.get("client_secret").and_then(Value::as_str);
+        return (told.map(ClientSecret::presented), Some(kept));
+    }
+    let secret = ClientSecret::mint();
+    let digest = secret.digest();
+    (Some(secret), Some(digest))
+}
+
+fn information(
+    oauth: &OAuthState,
+    status: StatusCode,
+    client: &Client,
+    secret: Option<&str>,
+    token: &RegistrationToken,
+) -> Response {
+    let information = ClientInformation {
+        client_id: client.id.as_str(),
+        client_id_issued_at: client.issued_at.as_secs(),
+        client_secret: secret,
+        client_secret_expires_at: secret.is_some().then_some(0),
+        registration_client_uri: oauth.public_url.join(&format!("{PATH}/{}", client.id)),
+        registration_access_token: token.expose(),
+        metadata: &client.metadata,
+    };
+    let response = NoStore(Json(status, information)).into_response();
+    note::from_client(response, client.id.shared())
 }

@@ -64,19 +64,22 @@ impl VerifyAccessToken for StoreVerifier {
         Ok(Arc::clone(&stored.authorization))
     }
 
-    fn revoked(&self, authorization: &Authorization) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    fn revoked(
+        &self,
+        authorization: &Arc<Authorization>,
+    ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
         let mut revocations = self.store.revocations();
-        let ours = authorization.grant;
-        let store = Arc::clone(&self.store);
+        let ours = Arc::clone(authorization);
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
         Box::pin(async move {
             // It may have been revoked between the token's check and this call. A store that
             // cannot tell is no reason to end anything.
-            if let Ok(false) = store.is_grant_live(ours).await {
+            if let Ok(None) = store.access_token(&ours.token, clock.now()).await {
                 return;
             }
             loop {
                 match revocations.recv().await {
-                    Ok(grant) if grant != ours => {}
+                    Ok(revocation) if !revocation.ends(&ours) => {}
                     // Ours; or some were missed, and ours may have been among them; or the store is
                     // gone, and everything ends with it.
                     Ok(_) | Err(RecvError::Lagged(_) | RecvError::Closed) => return,

@@ -21,7 +21,8 @@ use crate::{
         authorization::{CodeGrant, PendingAuthorization, StoredCode},
         client::{Client, ClientId},
         grant::{
-            Authorization, Grant, GrantId, SealedAnswer, StoredAccessToken, StoredRefreshToken,
+            Authorization, Grant, GrantId, Revocation, SealedAnswer, StoredAccessToken,
+            StoredRefreshToken,
         },
         mcp_session::McpSession,
         redirect_uri::RedirectUri,
@@ -48,6 +49,13 @@ pub trait Clients: Send + Sync {
 
     /// The client of that identifier.
     async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>>;
+
+    /// Replaces a client, if `registration_token` still is the one that manages it. `false`
+    /// otherwise, or if there is no such client.
+    async fn update_client(&self, registration_token: &Digest, client: Client) -> Result<bool>;
+
+    /// Forgets a client and ends its grants, on the same condition.
+    async fn remove_client(&self, id: &ClientId, registration_token: &Digest) -> Result<bool>;
 }
 
 /// Authorizations on their way.
@@ -62,6 +70,17 @@ pub trait Authorizations: Send + Sync {
         &self,
         id: &Digest,
         browser: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<PendingAuthorization>>>;
+
+    /// Keeps a request that a client pushed (RFC 9126). Where the cap is reached, the oldest gives
+    /// way.
+    async fn insert_pushed(&self, id: Digest, pending: PendingAuthorization) -> Result<()>;
+
+    /// The request that a client pushed. Browsers bring its name, some of them twice.
+    async fn pushed(
+        &self,
+        id: &Digest,
         now: Timestamp,
     ) -> Result<Option<Arc<PendingAuthorization>>>;
 
@@ -107,6 +126,10 @@ pub trait Grants: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<StoredRefreshToken>>;
 
+    /// Keeps an access token of a grant that may be there already: of a client that gets its tokens
+    /// on its own authority, over and over.
+    async fn issue(&self, issue: Issue, now: Timestamp) -> Result<()>;
+
     /// Uses a refresh token: replaces it by its successor and keeps the new access token. Of many
     /// callers at once exactly one is told [`RefreshOutcome::Rotated`]. Reuse after the grace window
     /// revokes the grant within the same step.
@@ -124,7 +147,7 @@ pub trait Grants: Send + Sync {
         token: &Digest,
         previous: &SealedAnswer,
         answer: SealedAnswer,
-        access: NewAccessToken,
+        access: Authorization,
         now: Timestamp,
     ) -> Result<bool>;
 
@@ -138,11 +161,11 @@ pub trait Grants: Send + Sync {
     /// its person and client. `false` if there is none of that name.
     async fn revoke_grant(&self, grant: GrantId) -> Result<bool>;
 
-    /// Whether a grant has not been revoked.
-    async fn is_grant_live(&self, grant: GrantId) -> Result<bool>;
+    /// Ends one access token. `false` if there is none of that name.
+    async fn revoke_access_token(&self, token: &Digest) -> Result<bool>;
 
-    /// Tells of grants that are revoked from now on, on whatever replica.
-    fn revocations(&self) -> broadcast::Receiver<GrantId>;
+    /// Tells of what is revoked from now on, on whatever replica.
+    fn revocations(&self) -> broadcast::Receiver<Revocation>;
 }
 
 /// Browsers in which somebody has signed in.
@@ -191,24 +214,15 @@ pub trait Store: Clients + Authorizations + Grants + BrowserSessions + McpSessio
     async fn is_ready(&self) -> Result<()>;
 }
 
-/// The first tokens of a grant.
+/// The tokens that a grant begins with.
 #[derive(Debug)]
 pub struct Issue {
     /// The grant that begins.
     pub grant: Grant,
     /// Its first access token.
-    pub access: NewAccessToken,
+    pub access: Authorization,
     /// Its first refresh token and when that expires, unless the client wants none.
     pub refresh: Option<(Digest, Timestamp)>,
-}
-
-/// An access token to be kept.
-#[derive(Debug)]
-pub struct NewAccessToken {
-    /// What it is found by.
-    pub digest: Digest,
-    /// What it authorizes.
-    pub authorization: Authorization,
 }
 
 /// What a redemption came to.
@@ -230,7 +244,7 @@ pub struct Successor {
     /// Until when it can be used.
     pub expires_at: Timestamp,
     /// The access token that comes with it.
-    pub access: NewAccessToken,
+    pub access: Authorization,
     /// The answer, sealed under the token that is being used.
     pub answer: SealedAnswer,
     /// For how long the same token yields the same answer.
@@ -257,6 +271,8 @@ pub struct Consent {
     pub user: UserId,
     /// Whom.
     pub client: ClientId,
+    /// What that client looked like then ([`Client::appearance`]).
+    pub appearance: Digest,
     /// To receive codes where.
     pub redirect_uri: RedirectUri,
     /// To do what.

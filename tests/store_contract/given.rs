@@ -5,15 +5,16 @@ use std::{sync::Arc, time::Duration};
 use remote_mcp_auth::{
     clock::Timestamp,
     model::{
-        authorization::{CodeChallenge, CodeGrant, PendingAuthorization},
-        client::{AuthMethod, Client, ClientId, ClientMetadata, GrantType},
+        authorization::{CodeChallenge, CodeGrant, PendingAuthorization, Prompt},
+        client::{Client, ClientId},
+        client_metadata::{AuthMethod, ClientMetadata, GrantType},
         grant::{Authorization, Grant, GrantId, SealedAnswer},
         redirect_uri::RedirectUri,
         scope::ScopeSet,
         user::UserId,
     },
     secret::Digest,
-    store::{Consent, Issue, NewAccessToken, Redemption, Store, Successor},
+    store::{Consent, Issue, Redemption, Store, Successor},
 };
 use tokio::{sync::Barrier, task::JoinSet};
 
@@ -67,7 +68,7 @@ pub(super) fn client(name: &str) -> Client {
         id: client_id(name),
         issued_at: NOW,
         secret: Some(digest("client secret")),
-        declined_refresh_tokens: false,
+        registration_token: Some(digest("registration token")),
         metadata: ClientMetadata {
             redirect_uris: vec![redirect_uri()],
             token_endpoint_auth_method: AuthMethod::ClientSecretPost,
@@ -83,6 +84,8 @@ pub(super) fn client(name: &str) -> Client {
             policy_uri: None,
             software_id: None,
             software_version: None,
+            require_pushed_authorization_requests: false,
+            declined_refresh_tokens: false,
         },
     }
 }
@@ -96,7 +99,7 @@ pub(super) fn pending(browser: Option<&str>) -> PendingAuthorization {
         code_challenge: challenge(),
         scopes: scopes(),
         resource: resource(),
-        ask_always: false,
+        prompt: Prompt::default(),
         browser: browser.map(digest),
         expires_at: NOW + Duration::from_mins(30),
     }
@@ -134,17 +137,16 @@ pub(super) fn issue(client: &str, tokens: &str, now: Timestamp) -> Issue {
     }
 }
 
-pub(super) fn access_token(grant: &Grant, text: &str, now: Timestamp) -> NewAccessToken {
-    NewAccessToken {
-        digest: digest(text),
-        authorization: Authorization {
-            user: grant.user.clone(),
-            client: grant.client.clone(),
-            grant: grant.id,
-            scopes: grant.scopes.clone(),
-            resource: Arc::clone(&grant.resource),
-            expires_at: now + ACCESS_TTL,
-        },
+pub(super) fn access_token(grant: &Grant, text: &str, now: Timestamp) -> Authorization {
+    Authorization {
+        user: grant.user.clone(),
+        client: grant.client.clone(),
+        grant: grant.id,
+        scopes: grant.scopes.clone(),
+        resource: Arc::clone(&grant.resource),
+        token: digest(text),
+        issued_at: now,
+        expires_at: now + ACCESS_TTL,
     }
 }
 
@@ -168,6 +170,7 @@ pub(super) fn consent_to(client: &str) -> Consent {
     Consent {
         user: UserId::owner(),
         client: client_id(client),
+        appearance: digest("what it looked like"),
         redirect_uri: redirect_uri(),
         scopes: scopes(),
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use remote_mcp_auth::{
     clock::Timestamp,
-    model::grant::{Grant, SealedAnswer},
+    model::grant::{Grant, Revocation, SealedAnswer},
     store::{RefreshOutcome, Store},
 };
 
@@ -110,7 +110,7 @@ pub(super) async fn reuse_after_the_grace_window_revokes_everything(store: Arc<d
 
     let told = rotate(&*store, &grant, ("1", "thief"), now).await;
     assert_eq!(told, RefreshOutcome::Reused(grant.id));
-    assert_eq!(revocations.try_recv().unwrap(), grant.id);
+    assert_eq!(revocations.try_recv().unwrap(), Revocation::Grant(grant.id));
     for tokens in ["1", "2", "3", "thief"] {
         assert!(!opens(&*store, &format!("{tokens} access"), now).await);
         assert!(!refreshes(&*store, &format!("{tokens} refresh"), now).await);

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use remote_mcp_auth::{
-    model::{grant::GrantId, scope::ScopeSet, user::UserId},
+    model::{
+        grant::{GrantId, Revocation},
+        scope::ScopeSet,
+        user::UserId,
+    },
     store::{Consent, RefreshOutcome, Store},
 };
 
@@ -83,7 +87,7 @@ pub(super) async fn a_grant_is_revoked_by_exactly_one_of_many(store: Arc<dyn Sto
     })
     .await;
     assert_eq!(told.iter().filter(|(_, revoked)| *revoked).count(), 1);
-    assert_eq!(revocations.try_recv().unwrap(), grant.id);
+    assert_eq!(revocations.try_recv().unwrap(), Revocation::Grant(grant.id));
     assert!(revocations.try_recv().is_err());
 }
 
@@ -96,7 +100,7 @@ pub(super) async fn a_revocation_is_announced_to_those_who_listen(store: Arc<dyn
     assert!(store.revoke_grant(second.id).await.unwrap());
     for listener in &mut listeners {
         // From now on: the first one is history.
-        assert_eq!(listener.recv().await.unwrap(), second.id);
+        assert_eq!(listener.recv().await.unwrap(), Revocation::Grant(second.id));
         assert!(listener.try_recv().is_err());
     }
 }

@@ -47,6 +47,7 @@ pub(super) async fn a_browser_session_lasts_until_the_exact_moment_of_its_expiry
 ) {
     let session = BrowserSession {
         user: UserId::owner(),
+        authenticated_at: NOW,
         expires_at: NOW + HOUR,
     };
     let id = digest("cookie");

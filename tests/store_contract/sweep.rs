@@ -44,6 +44,7 @@ async fn keep_until(store: &dyn Store, name: &str, end: Timestamp) {
     store.insert_code(digest(name), code).await.unwrap();
     let signed_in = BrowserSession {
         user: UserId::owner(),
+        authenticated_at: NOW,
         expires_at: end,
     };
     let kept = store.insert_browser_session(digest(name), signed_in);

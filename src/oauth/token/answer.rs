@@ -15,9 +15,8 @@ use sha2::Sha256;
 
 use crate::{
     clock::Timestamp,
-    model::grant::SealedAnswer,
+    model::grant::{Authorization, SealedAnswer},
     secret::{AccessToken, RefreshToken, random_bytes},
-    store::NewAccessToken,
     web::{Json, NoStore},
 };
 
@@ -55,15 +54,15 @@ impl<R> Answer<R> {
     /// An answer with an access token that has just been minted.
     pub(super) fn new(
         access_token: AccessToken,
-        kept: &NewAccessToken,
+        authorization: &Authorization,
         refresh_token: R,
         now: Timestamp,
     ) -> Self {
         Self {
             access_token,
-            access_expires_at: kept.authorization.expires_at,
+            access_expires_at: authorization.expires_at,
             refresh_token,
-            scope: kept.authorization.scopes.to_string(),
+            scope: authorization.scopes.to_string(),
             now,
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{answer::TokenAnswer, check_resource, mint_access_token, required};
+use super::{answer::TokenAnswer, check_resource, mint_access_token};
 use crate::{
     clock::Timestamp,
     model::{
@@ -11,7 +11,7 @@ use crate::{
         grant::{Grant, GrantId},
         scope::OFFLINE_ACCESS,
     },
-    oauth::{OAuthState, error::OAuthError},
+    oauth::{OAuthState, error::OAuthError, form::required},
     secret::{AuthorizationCode, RefreshToken},
     store::{Issue, Redemption},
     web::params::Params,
@@ -99,7 +99,8 @@ fn first_tokens(
         last_used_at: now,
     };
     let asked_to_stay = grant.scopes.iter().any(|s| s.as_str() == OFFLINE_ACCESS);
-    let refresh_token = (!client.declined_refresh_tokens || asked_to_stay).then(RefreshToken::mint);
+    let refresh_token =
+        (!client.metadata.declined_refresh_tokens || asked_to_stay).then(RefreshToken::mint);
     let (access_token, access) = mint_access_token(oauth, &grant, grant.scopes.clone(), now);
     let refresh = refresh_token
         .as_ref()

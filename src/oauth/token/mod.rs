@@ -2,49 +2,63 @@
 
 mod answer;
 mod authorization_code;
+mod client_credentials;
 mod refresh_token;
 
 use std::{borrow::Cow, sync::Arc};
 
 use axum::{
+    Extension,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
 
 use answer::TokenAnswer;
 
-use super::{OAuthState, client_auth, error::OAuthError, form};
+use super::{
+    OAuthState, client_auth,
+    error::OAuthError,
+    form::{self, required},
+};
 use crate::{
     clock::Timestamp,
     model::{
-        client::{Client, GrantType},
+        client::Client,
+        client_metadata::GrantType,
         grant::{Authorization, Grant},
         scope::ScopeSet,
     },
     secret::AccessToken,
-    store::NewAccessToken,
-    web::{note, params::Params},
+    web::{client_address::Connection, note, params::Params},
 };
 
 /// Where clients get tokens.
 pub(super) const PATH: &str = "/token";
 
 /// Exchanges a grant for tokens.
-pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> Response {
+pub(super) async fn post(
+    State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Result<Response, OAuthError> {
     let headers = request.headers().clone();
-    let params = match form::read(request).await {
-        Ok(params) => params,
-        Err(error) => return error.into_response(),
-    };
-    let claim = match client_auth::identify(&oauth, &headers, &params).await {
-        Ok(claim) => claim,
-        Err(error) => return error.into_response(),
-    };
+    // Only what is refused counts. Hosted clients come from a few addresses on behalf of many people.
+    let turn = oauth
+        .take_turn(oauth.throttles.token.as_deref(), connection, &headers)
+        .map_err(OAuthError::TooManyRequests)?;
+    let params = form::read(request).await?;
+    let claim = client_auth::identify(&oauth, &headers, &params).await?;
     let answer = match claim.prove() {
         Ok(client) => exchange(&oauth, client, &params).await,
         Err(error) => Err(error),
     };
-    note::from_client(answer.into_response(), claim.client.id.shared())
+    if answer.is_ok() {
+        turn.give_back(&oauth);
+    }
+    Ok(note::from_client(
+        answer.into_response(),
+        claim.client.id.shared(),
+    ))
 }
 
 async fn exchange(
@@ -52,49 +66,45 @@ async fn exchange(
     client: &Client,
     params: &Params,
 ) -> Result<TokenAnswer, OAuthError> {
-    match grant_type(params)? {
+    match grant_type(oauth, params)? {
         GrantType::AuthorizationCode => authorization_code::redeem(oauth, client, params).await,
         GrantType::RefreshToken => {
             let answer = refresh_token::refresh(oauth, client, params).await?;
             Ok(answer.into())
         }
+        GrantType::ClientCredentials => client_credentials::issue(oauth, client, params).await,
     }
 }
 
-fn grant_type(params: &Params) -> Result<GrantType, OAuthError> {
+fn grant_type(oauth: &OAuthState, params: &Params) -> Result<GrantType, OAuthError> {
     let name = required(params, "grant_type")?;
-    GrantType::ALL
-        .into_iter()
-        .find(|grant| grant.as_str() == name)
-        .ok_or(OAuthError::UnsupportedGrantType)
+    let mut offered = oauth.grant_types.iter();
+    let found = offered.find(|grant| grant.as_str() == name);
+    found.copied().ok_or_else(|| {
+        let names: Vec<&str> = oauth.grant_types.iter().map(|g| g.as_str()).collect();
+        OAuthError::UnsupportedGrantType(names.join(", "))
+    })
 }
 
-/// An access token for some scopes of a grant, and what the store is to keep of it.
+/// An access token for some scopes of a grant, and what it authorizes.
 fn mint_access_token(
     oauth: &OAuthState,
     grant: &Grant,
     scopes: ScopeSet,
     now: Timestamp,
-) -> (AccessToken, NewAccessToken) {
+) -> (AccessToken, Authorization) {
     let token = AccessToken::mint();
-    let kept = NewAccessToken {
-        digest: token.digest(),
-        authorization: Authorization {
-            user: grant.user.clone(),
-            client: grant.client.clone(),
-            grant: grant.id,
-            scopes,
-            resource: Arc::clone(&grant.resource),
-            expires_at: now + oauth.lifetimes.access_token,
-        },
+    let authorization = Authorization {
+        user: grant.user.clone(),
+        client: grant.client.clone(),
+        grant: grant.id,
+        scopes,
+        resource: Arc::clone(&grant.resource),
+        token: token.digest(),
+        issued_at: now,
+        expires_at: now + oauth.lifetimes.access_token,
     };
-    (token, kept)
-}
-
-fn required<'a>(params: &'a Params, name: &'static str) -> Result<&'a str, OAuthError> {
-    params
-        .text(name)?
-        .ok_or_else(|| OAuthError::InvalidRequest(format!("{name} is missing")))
+    (token, authorization)
 }
 
 /// RFC 8707 §2.2: only what was authorized, which is the one resource here. Absent means that.

@@ -4,7 +4,7 @@
 //! token that was used a moment ago yields the same answer again: nothing forks, and nobody has to
 //! sign in again. After the window a used token is a stolen one.
 
-use super::{answer::RefreshAnswer, check_resource, mint_access_token, required};
+use super::{answer::RefreshAnswer, check_resource, mint_access_token};
 use crate::{
     clock::Timestamp,
     model::{
@@ -12,7 +12,7 @@ use crate::{
         grant::{Grant, SealedAnswer},
         scope::ScopeSet,
     },
-    oauth::{OAuthState, error::OAuthError},
+    oauth::{OAuthState, error::OAuthError, form::required},
     secret::RefreshToken,
     store::{RefreshOutcome, Successor},
     web::params::Params,

@@ -25,32 +25,50 @@ const REPLAY_MEMORY: Duration = Duration::from_hours(1);
 
 #[derive(Default)]
 pub(super) struct AuthorizationTable {
-    pending: DigestMap<Arc<PendingAuthorization>>,
-    /// Pending requests in order of arrival. Those that were answered stay until their turn.
-    pending_by_age: VecDeque<Digest>,
+    pending: Queue,
+    pushed: Queue,
     codes: DigestMap<StoredCode>,
     consents: HashSet<Consent>,
 }
 
-impl AuthorizationTable {
-    fn insert_pending(&mut self, id: Digest, pending: PendingAuthorization, cap: usize) {
-        self.pending.insert(id, Arc::new(pending));
-        self.pending_by_age.push_back(id);
+/// Requests that wait, in order of arrival. Strangers can add to it, so it has a cap.
+#[derive(Default)]
+struct Queue {
+    by_id: DigestMap<Arc<PendingAuthorization>>,
+    /// Those that were answered stay until their turn.
+    by_age: VecDeque<Digest>,
+}
+
+impl Queue {
+    fn insert(&mut self, id: Digest, request: PendingAuthorization, cap: usize) {
+        self.by_id.insert(id, Arc::new(request));
+        self.by_age.push_back(id);
         // Answered requests count too until they are the oldest, which bounds the queue as well.
-        while self.pending_by_age.len() > cap {
-            if let Some(oldest) = self.pending_by_age.pop_front() {
-                self.pending.remove(&oldest);
+        while self.by_age.len() > cap {
+            if let Some(oldest) = self.by_age.pop_front() {
+                self.by_id.remove(&oldest);
             }
         }
     }
 
+    fn sweep(&mut self, now: Timestamp) {
+        self.by_id.retain(|_, request| request.expires_at > now);
+        self.by_age.retain(|id| self.by_id.contains_key(id));
+    }
+}
+
+impl AuthorizationTable {
     fn bind(
         &mut self,
         id: &Digest,
         browser: &Digest,
         now: Timestamp,
     ) -> Option<Arc<PendingAuthorization>> {
-        let pending = self.pending.get_mut(id).filter(|p| p.expires_at > now)?;
+        let pending = self
+            .pending
+            .by_id
+            .get_mut(id)
+            .filter(|p| p.expires_at > now)?;
         match pending.browser {
             Some(bound) if bound == *browser => {}
             Some(_) => return None,
@@ -71,9 +89,8 @@ impl AuthorizationTable {
     }
 
     pub(super) fn sweep(&mut self, now: Timestamp) {
-        self.pending.retain(|_, pending| pending.expires_at > now);
-        self.pending_by_age
-            .retain(|id| self.pending.contains_key(id));
+        self.pending.sweep(now);
+        self.pushed.sweep(now);
         self.codes.retain(|_, stored| {
             let keep_for = match stored.redeemed {
                 Some(_) => REPLAY_MEMORY,
@@ -88,7 +105,7 @@ impl AuthorizationTable {
 impl Authorizations for MemoryStore {
     async fn insert_pending(&self, id: Digest, pending: PendingAuthorization) -> Result<()> {
         let cap = self.limits.pending_authorizations;
-        self.write().authorizations.insert_pending(id, pending, cap);
+        self.write().authorizations.pending.insert(id, pending, cap);
         Ok(())
     }
 
@@ -101,6 +118,22 @@ impl Authorizations for MemoryStore {
         Ok(self.write().authorizations.bind(id, browser, now))
     }
 
+    async fn insert_pushed(&self, id: Digest, pending: PendingAuthorization) -> Result<()> {
+        let cap = self.limits.pending_authorizations;
+        self.write().authorizations.pushed.insert(id, pending, cap);
+        Ok(())
+    }
+
+    async fn pushed(
+        &self,
+        id: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Arc<PendingAuthorization>>> {
+        let state = self.read();
+        let pushed = state.authorizations.pushed.by_id.get(id);
+        Ok(pushed.filter(|p| p.expires_at > now).cloned())
+    }
+
     async fn take_pending(
         &self,
         id: &Digest,
@@ -110,7 +143,7 @@ impl Authorizations for MemoryStore {
         let table = &mut self.write().authorizations;
         let pending = table.bind(id, browser, now);
         if pending.is_some() {
-            table.pending.remove(id);
+            table.pending.by_id.remove(id);
         }
         Ok(pending)
     }

@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use crate::{
     model::client::{Client, ClientId},
+    secret::Digest,
     store::{Clients, Result},
 };
 
@@ -38,6 +39,7 @@ impl ClientTable {
         self.by_id.insert(id.clone(), entry);
         self.by_age.push_back(id);
         self.unproven += 1;
+        self.drop_skipped();
         while self.unproven > cap {
             let Some(oldest) = self.by_age.pop_front() else {
                 return;
@@ -46,6 +48,32 @@ impl ClientTable {
                 self.by_id.remove(&oldest);
                 self.unproven -= 1;
             }
+        }
+    }
+
+    /// Keeps the queue from growing by those that will be skipped.
+    fn drop_skipped(&mut self) {
+        const SPARE: usize = 1000;
+        if self.by_age.len() > 2 * self.unproven + SPARE {
+            let by_id = &self.by_id;
+            let waits = |id: &ClientId| by_id.get(id).is_some_and(|entry| !entry.proven);
+            self.by_age.retain(waits);
+        }
+    }
+
+    fn managed_by(&mut self, id: &ClientId, registration_token: &Digest) -> Option<&mut Entry> {
+        self.by_id.get_mut(id).filter(|entry| {
+            let expected = entry.client.registration_token.as_ref();
+            expected.is_some_and(|expected| expected.matches(registration_token))
+        })
+    }
+
+    /// Its place in the queue is skipped when its turn comes.
+    fn remove(&mut self, id: &ClientId) {
+        if let Some(entry) = self.by_id.remove(id)
+            && !entry.proven
+        {
+            self.unproven -= 1;
         }
     }
 
@@ -69,5 +97,30 @@ impl Clients for MemoryStore {
     async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>> {
         let state = self.read();
         Ok(state.clients.by_id.get(id).map(|e| Arc::clone(&e.client)))
+    }
+
+    async fn update_client(&self, registration_token: &Digest, client: Client) -> Result<bool> {
+        let clients = &mut self.write().clients;
+        let entry = clients.managed_by(&client.id, registration_token);
+        Ok(entry.map(|entry| entry.client = Arc::new(client)).is_some())
+    }
+
+    async fn remove_client(&self, id: &ClientId, registration_token: &Digest) -> Result<bool> {
+        let ended = {
+            let state = &mut *self.write();
+            if state.clients.managed_by(id, registration_token).is_none() {
+                return Ok(false);
+            }
+            state.clients.remove(id);
+            let grants = state.grants.of_client(id);
+            for grant in &grants {
+                state.revoke(*grant);
+            }
+            grants
+        };
+        for grant in ended {
+            self.announce(grant);
+        }
+        Ok(true)
     }
 }

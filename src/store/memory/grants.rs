@@ -11,9 +11,15 @@ use tokio::sync::broadcast;
 use super::{MemoryStore, State};
 use crate::{
     clock::Timestamp,
-    model::grant::{Grant, GrantId, Rotation, SealedAnswer, StoredAccessToken, StoredRefreshToken},
+    model::{
+        client::ClientId,
+        grant::{
+            Authorization, Grant, GrantId, Revocation, Rotation, SealedAnswer, StoredAccessToken,
+            StoredRefreshToken,
+        },
+    },
     secret::{Digest, DigestMap},
-    store::{Grants, Issue, NewAccessToken, RefreshOutcome, Result, Successor},
+    store::{Grants, Issue, RefreshOutcome, Result, Successor},
 };
 
 /// The most access tokens of one grant. A client uses its newest; more than a few are a loop.
@@ -60,16 +66,17 @@ impl GrantTable {
         }
     }
 
-    fn keep_access(&mut self, grant: GrantId, token: NewAccessToken, now: Timestamp) {
+    fn keep_access(&mut self, grant: GrantId, token: Authorization, now: Timestamp) {
         if let Some(entry) = self.grants.get_mut(&grant) {
-            entry.access_tokens.push_back(token.digest);
+            entry.access_tokens.push_back(token.token);
             if entry.access_tokens.len() > MAX_ACCESS_TOKENS
                 && let Some(oldest) = entry.access_tokens.pop_front()
             {
                 self.access_tokens.remove(&oldest);
             }
-            let stored = StoredAccessToken::new(token.authorization, now);
-            self.access_tokens.insert(token.digest, Arc::new(stored));
+            let name = token.token;
+            let stored = StoredAccessToken::new(token, now);
+            self.access_tokens.insert(name, Arc::new(stored));
         }
     }
 
@@ -138,6 +145,12 @@ impl GrantTable {
         Some(entry.grant)
     }
 
+    pub(super) fn of_client(&self, client: &ClientId) -> Vec<GrantId> {
+        let entries = self.grants.iter();
+        let theirs = entries.filter(|(_, entry)| entry.grant.client == *client);
+        theirs.map(|(id, _)| *id).collect()
+    }
+
     fn is_live(&self, entry: &Entry, now: Timestamp) -> bool {
         let usable = |token: &Digest| {
             self.live_refresh(token, now)
@@ -175,7 +188,7 @@ impl GrantTable {
 }
 
 impl State {
-    fn revoke(&mut self, grant: GrantId) -> bool {
+    pub(super) fn revoke(&mut self, grant: GrantId) -> bool {
         let Some(ended) = self.grants.end(grant) else {
             return false;
         };
@@ -186,9 +199,9 @@ impl State {
 }
 
 impl MemoryStore {
-    fn announce(&self, revoked: GrantId) {
+    pub(super) fn announce(&self, revoked: GrantId) {
         // Nobody need be listening.
-        let _ = self.revocations.send(revoked);
+        let _ = self.revocations.send(Revocation::Grant(revoked));
     }
 }
 
@@ -212,6 +225,18 @@ impl Grants for MemoryStore {
         now: Timestamp,
     ) -> Result<Option<StoredRefreshToken>> {
         Ok(self.read().grants.live_refresh(token, now).cloned())
+    }
+
+    async fn issue(&self, issue: Issue, now: Timestamp) -> Result<()> {
+        let grants = &mut self.write().grants;
+        let grant = issue.grant.id;
+        if grants.grants.contains_key(&grant) {
+            grants.touch(grant, now);
+            grants.keep_access(grant, issue.access, now);
+        } else {
+            grants.begin(issue, now);
+        }
+        Ok(())
     }
 
     async fn rotate_refresh_token(
@@ -239,7 +264,7 @@ impl Grants for MemoryStore {
         token: &Digest,
         previous: &SealedAnswer,
         answer: SealedAnswer,
-        access: NewAccessToken,
+        access: Authorization,
         now: Timestamp,
     ) -> Result<bool> {
         let grants = &mut self.write().grants;
@@ -283,11 +308,15 @@ impl Grants for MemoryStore {
         Ok(revoked)
     }
 
-    async fn is_grant_live(&self, grant: GrantId) -> Result<bool> {
-        Ok(self.read().grants.grants.contains_key(&grant))
+    async fn revoke_access_token(&self, token: &Digest) -> Result<bool> {
+        let revoked = self.write().grants.access_tokens.remove(token).is_some();
+        if revoked {
+            let _ = self.revocations.send(Revocation::AccessToken(*token));
+        }
+        Ok(revoked)
     }
 
-    fn revocations(&self) -> broadcast::Receiver<GrantId> {
+    fn revocations(&self) -> broadcast::Receiver<Revocation> {
         self.revocations.subscribe()
     }
 }
@@ -298,23 +327,22 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{client::ClientId, grant::Authorization, scope::ScopeSet, user::UserId},
+        model::{scope::ScopeSet, user::UserId},
         secret::{AccessToken, RefreshToken},
     };
 
     const NOW: Timestamp = Timestamp::from_millis(1_000_000);
 
-    fn access(grant: &Grant) -> NewAccessToken {
-        NewAccessToken {
-            digest: AccessToken::mint().digest(),
-            authorization: Authorization {
-                user: grant.user.clone(),
-                client: grant.client.clone(),
-                grant: grant.id,
-                scopes: grant.scopes.clone(),
-                resource: Arc::clone(&grant.resource),
-                expires_at: NOW + Duration::from_hours(1),
-            },
+    fn access(grant: &Grant) -> Authorization {
+        Authorization {
+            user: grant.user.clone(),
+            client: grant.client.clone(),
+            grant: grant.id,
+            scopes: grant.scopes.clone(),
+            resource: Arc::clone(&grant.resource),
+            token: AccessToken::mint().digest(),
+            issued_at: NOW,
+            expires_at: NOW + Duration::from_hours(1),
         }
     }
 

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{Result, Store};
-use crate::{clock::Timestamp, model::grant::GrantId};
+use crate::{clock::Timestamp, model::grant::Revocation};
 
 /// How much the memory engine keeps at most.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ impl Default for MemoryLimits {
 pub struct MemoryStore {
     limits: MemoryLimits,
     state: Arc<RwLock<State>>,
-    revocations: broadcast::Sender<GrantId>,
+    revocations: broadcast::Sender<Revocation>,
 }
 
 /// Revocations that a listener may fall behind by, before it is told to look for itself.

@@ -1,0 +1,146 @@
+//! Token introspection (RFC 7662).
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{
+    OAuthState,
+    client_auth::{self, Caller},
+    error::OAuthError,
+    form,
+};
+use crate::{
+    clock::Timestamp,
+    model::{
+        client::ClientId,
+        grant::{Authorization, StoredRefreshToken},
+    },
+    secret::Digest,
+    store::StoreError,
+    web::{Json, NoStore},
+};
+
+/// Where tokens are asked about.
+pub(super) const PATH: &str = "/introspect";
+
+/// What is said of a token that is good (RFC 7662 §2.2).
+#[derive(Serialize)]
+struct Active<'a> {
+    active: bool,
+    scope: String,
+    client_id: &'a str,
+    username: &'a str,
+    sub: &'a str,
+    /// Of an access token; refresh tokens have no type (RFC 6749 §5.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_type: Option<&'static str>,
+    iss: &'a str,
+    aud: &'a str,
+    iat: u64,
+    exp: u64,
+    /// What the token belongs to, and ends with.
+    grant_id: String,
+}
+
+/// A token that is good.
+enum Found {
+    Access(Arc<Authorization>),
+    Refresh(StoredRefreshToken),
+}
+
+/// Tells what a token is good for, to whoever may know.
+pub(super) async fn post(
+    State(oauth): State<OAuthState>,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    let headers = request.headers().clone();
+    let params = form::read(request).await?;
+    let caller = client_auth::caller(&oauth, &headers, &params).await?;
+    // RFC 7662 §2.1: whoever is not authenticated could try out tokens that it found.
+    if let Caller::Client(client) = &caller
+        && client.is_public()
+    {
+        return Err(OAuthError::InvalidClient {
+            description: "a client that cannot authenticate cannot ask about tokens",
+            challenge: false,
+        });
+    }
+    let token = Digest::of(form::required(&params, "token")?);
+    let found = find(&oauth, &token).await?;
+    let body = match found.filter(|found| may_know(&caller, found)) {
+        Some(found) => Json(StatusCode::OK, found.describe(&oauth)).into_response(),
+        // RFC 7662 §2.2: of any other token nothing is said, not even why.
+        None => Json(StatusCode::OK, json!({ "active": false })).into_response(),
+    };
+    Ok(NoStore(body).into_response())
+}
+
+async fn find(oauth: &OAuthState, token: &Digest) -> Result<Option<Found>, StoreError> {
+    let now = oauth.clock.now();
+    if let Some(stored) = oauth.store.access_token(token, now).await? {
+        let authorization = Arc::clone(&stored.authorization);
+        return Ok(Some(Found::Access(authorization)));
+    }
+    let refresh = oauth.store.refresh_token(token, now).await?;
+    let unused = refresh.filter(|stored| stored.rotation.is_none());
+    Ok(unused.map(Found::Refresh))
+}
+
+/// A client knows its own tokens, a resource server the access tokens that it is to accept.
+fn may_know(caller: &Caller, found: &Found) -> bool {
+    match (caller, found) {
+        (Caller::Client(client), found) => *found.client() == client.id,
+        (Caller::ResourceServer(server), Found::Access(access)) => {
+            *access.resource == *server.audience
+        }
+        (Caller::ResourceServer(_), Found::Refresh(_)) => false,
+    }
+}
+
+impl Found {
+    fn client(&self) -> &ClientId {
+        match self {
+            Self::Access(access) => &access.client,
+            Self::Refresh(refresh) => &refresh.grant.client,
+        }
+    }
+
+    fn describe<'a>(&'a self, oauth: &'a OAuthState) -> Active<'a> {
+        let seconds = Timestamp::as_secs;
+        match self {
+            Self::Access(access) => Active {
+                active: true,
+                scope: access.scopes.to_string(),
+                client_id: access.client.as_str(),
+                username: access.user.as_str(),
+                sub: access.user.as_str(),
+                token_type: Some("Bearer"),
+                iss: oauth.public_url.origin(),
+                aud: &access.resource,
+                iat: seconds(access.issued_at),
+                exp: seconds(access.expires_at),
+                grant_id: access.grant.to_string(),
+            },
+            Self::Refresh(refresh) => Active {
+                active: true,
+                scope: refresh.grant.scopes.to_string(),
+                client_id: refresh.grant.client.as_str(),
+                username: refresh.grant.user.as_str(),
+                sub: refresh.grant.user.as_str(),
+                token_type: None,
+                iss: oauth.public_url.origin(),
+                aud: &refresh.grant.resource,
+                iat: seconds(refresh.grant.created_at),
+                exp: seconds(refresh.expires_at),
+                grant_id: refresh.grant.id.to_string(),
+            },
+        }
+    }
+}
