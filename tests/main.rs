@@ -16,6 +16,7 @@ mod discovery;
 mod documentation;
 mod every_method;
 mod every_version;
+mod fetch;
 mod gotchas;
 mod hostile_input;
 mod hostile_sizes;

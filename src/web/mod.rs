@@ -1,9 +1,10 @@
-//! Manners that every room shares: addresses, origins, headers, bodies, pages, limits. It knows no
-//! other room.
+//! Manners that every room shares: addresses, origins, headers, bodies, pages, limits, and what is
+//! fetched from elsewhere. It knows no other room.
 
 pub mod body;
 pub mod client_address;
 pub mod cors;
+pub mod fetch;
 pub mod listener_address;
 pub mod note;
 pub mod origin;

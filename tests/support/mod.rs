@@ -13,6 +13,7 @@ mod program;
 mod raw;
 mod server;
 mod site;
+mod tls;
 
 pub(crate) use answer::Answer;
 pub(crate) use browser::{Arrival, Browser, Page};
@@ -28,6 +29,7 @@ pub(crate) use program::{Ended, Launch, Program};
 pub(crate) use raw::RawConnection;
 pub(crate) use server::TestServer;
 pub(crate) use site::{Request, Site};
+pub(crate) use tls::TlsSite;
 
 /// The passcode of every server that the stories start.
 pub(crate) const PASSCODE: &str = "correct horse battery staple";

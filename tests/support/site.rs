@@ -20,6 +20,10 @@ pub(crate) struct Site {
 }
 
 impl Site {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it goes to our own servers, which are on loopback"
+    )]
     pub(crate) fn new(addr: SocketAddr, public_url: &str) -> Self {
         let client = Client::builder()
             .redirect(Policy::none())

@@ -1,0 +1,115 @@
+//! Why a document was not fetched.
+
+use std::{error::Error, net::IpAddr, time::Duration};
+
+use axum::http::StatusCode;
+
+/// Why a document was not fetched. The words are for the operator, and for the person who waits for
+/// the document: they name the host, and nothing else of the URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// Not a URL that can be fetched.
+    #[error("documents are fetched from https URLs without a user name or password")]
+    Url,
+    /// The host is, or resolves to, an address that strangers may not send us to. Nothing was
+    /// connected to.
+    #[error("{}", special_use(.host, *.address))]
+    SpecialUse {
+        /// As the URL names it.
+        host: String,
+        /// The first that is not public.
+        address: IpAddr,
+    },
+    /// Nobody knows the host.
+    #[error("{host} has no address: {cause}")]
+    Unresolved {
+        /// As the URL names it.
+        host: String,
+        /// What the resolver says.
+        cause: String,
+    },
+    /// No connection, no trust in who is there, or a connection that broke.
+    #[error("{host} cannot be read from: {cause}")]
+    Connection {
+        /// As the URL names it.
+        host: String,
+        /// The innermost cause.
+        cause: String,
+    },
+    /// Not there in time.
+    #[error("{host} did not answer within {}", humantime::format_duration(*.limit))]
+    TooSlow {
+        /// As the URL names it.
+        host: String,
+        /// How long it had.
+        limit: Duration,
+    },
+    /// The document is elsewhere, or so they say.
+    #[error("{host} answered with {status}; redirects are not followed")]
+    Redirect {
+        /// As the URL names it.
+        host: String,
+        /// What it answered.
+        status: StatusCode,
+    },
+    /// There is no document, or none for us.
+    #[error("{host} answered with {status}")]
+    Status {
+        /// As the URL names it.
+        host: String,
+        /// What it answered.
+        status: StatusCode,
+    },
+    /// A web page, most likely.
+    #[error("{host} answered with something else than JSON")]
+    NotJson {
+        /// As the URL names it.
+        host: String,
+    },
+    /// Longer than [`super::MAX_BODY`].
+    #[error("the document of {host} is larger than 64 KiB")]
+    TooLarge {
+        /// As the URL names it.
+        host: String,
+    },
+    /// Our own fault, and the operator's to mend.
+    #[error("documents cannot be fetched: {0}")]
+    Setup(String),
+}
+
+impl FetchError {
+    /// Whether the URL leads to where strangers may not send us: worth an alarm.
+    pub const fn is_special_use(&self) -> bool {
+        matches!(self, Self::SpecialUse { .. })
+    }
+
+    /// What a failed exchange comes to. The resolver's own words come through unchanged.
+    pub(super) fn of(host: &str, error: &reqwest::Error) -> Self {
+        let ours = chain(error).find_map(|cause| cause.downcast_ref::<Self>());
+        ours.cloned().unwrap_or_else(|| Self::Connection {
+            host: host.to_owned(),
+            cause: innermost(error),
+        })
+    }
+}
+
+/// What an error is about in the end. Its outer layers repeat the URL, and the query with it.
+pub(super) fn innermost(error: &reqwest::Error) -> String {
+    chain(error)
+        .last()
+        .map(ToString::to_string)
+        .unwrap_or_default()
+}
+
+/// The causes of an error, without the error itself.
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(error.source(), |cause| (*cause).source())
+}
+
+fn special_use(host: &str, address: IpAddr) -> String {
+    if super::literal(host).is_some() {
+        format!("{host} is not a public address")
+    } else {
+        format!("{host} resolves to {address}, which is not a public address")
+    }
+}
