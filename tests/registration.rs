@@ -34,11 +34,7 @@ async fn a_public_client_gets_an_id_no_secret_and_its_metadata_back() {
     assert!(registered["client_id_issued_at"].is_u64(), "{registered}");
     // Strict parsers refuse nulls and URLs that lead nowhere.
     assert!(!answer.body.contains("null"), "{registered}");
-    for absent in [
-        "client_secret",
-        "client_secret_expires_at",
-        "logo_uri",
-    ] {
+    for absent in ["client_secret", "client_secret_expires_at", "logo_uri"] {
         assert!(registered.get(absent).is_none(), "{absent} in {registered}");
     }
 }

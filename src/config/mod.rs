@@ -93,6 +93,8 @@ pub struct Config {
     pub clients: Vec<Client>,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Vec<ResourceServerConfig>,
+    /// What outgoing fetches may reach although it is not public.
+    pub fetch_allow: Exemptions,
     /// The table of scopes.
     pub scopes: ScopeCatalogue,
     /// How much there may be of things.
@@ -160,6 +162,15 @@ pub struct ResourceServerConfig {
     pub secret: Digest,
     /// The resource that its tokens are bound to; `None`: this server's.
     pub audience: Option<Arc<str>>,
+}
+
+/// What is exempt from the ban on special-use addresses for outgoing fetches.
+#[derive(Debug, Clone, Default)]
+pub struct Exemptions {
+    /// Host names, lower case.
+    pub hosts: Vec<String>,
+    /// Addresses.
+    pub networks: Vec<IpNet>,
 }
 
 /// How much there may be of things.
@@ -299,6 +310,7 @@ impl Config {
             } else {
                 ScopeCatalogue::new(scopes)
             },
+            fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
             log_format: read.optional("log_format", log_format),
@@ -514,14 +526,46 @@ fn networks(text: &str) -> Result<Vec<IpNet>, String> {
         .map(str::trim)
         .filter(|item| !item.is_empty())
         .map(|item| {
-            let network = item.parse::<IpNet>();
-            network
-                .or_else(|_| item.parse::<IpAddr>().map(IpNet::from))
-                .map_err(|_| {
-                    format!("{item:?} is not an address or CIDR such as 10.0.0.0/8 or ::1")
-                })
+            network(item).ok_or_else(|| {
+                format!("{item:?} is not an address or CIDR such as 10.0.0.0/8 or ::1")
+            })
         })
         .collect()
+}
+
+/// An address is a network of one.
+fn network(text: &str) -> Option<IpNet> {
+    let network = text.parse::<IpNet>();
+    network
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .ok()
+}
+
+fn exemptions(text: &str) -> Result<Exemptions, String> {
+    let mut exemptions = Exemptions::default();
+    let items = text.split(',').map(str::trim);
+    for item in items.filter(|item| !item.is_empty()) {
+        match network(item) {
+            Some(network) => exemptions.networks.push(network),
+            None if is_host_name(item) => exemptions.hosts.push(item.to_ascii_lowercase()),
+            None => {
+                return Err(format!(
+                    "{item:?} is not a host, address or CIDR such as localhost, ::1 or 10.0.0.0/8"
+                ));
+            }
+        }
+    }
+    Ok(exemptions)
+}
+
+/// A name, without port or wildcard. One that ends in a number would be read as an address.
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        let mut bytes = label.bytes();
+        !label.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.split('.').all(is_label) && !last.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn header_name(text: &str) -> Result<HeaderName, String> {
@@ -651,6 +695,14 @@ mod tests {
                 "javascript",
                 "--redirect-schemes (REDIRECT_SCHEMES)",
             ),
+            ("fetch_allow", "10.0.0.0/33", "--fetch-allow (FETCH_ALLOW)"),
+            ("fetch_allow", "10.0.0.256", "--fetch-allow (FETCH_ALLOW)"),
+            ("fetch_allow", "*.example", "--fetch-allow (FETCH_ALLOW)"),
+            (
+                "fetch_allow",
+                "localhost:8443",
+                "--fetch-allow (FETCH_ALLOW)",
+            ),
             ("rate_limits", "maybe", "--rate-limits (RATE_LIMITS)"),
             ("limits.clients", "0", "limits.clients"),
             ("limits.clients", "1000000001", "limits.clients"),
@@ -691,6 +743,16 @@ mod tests {
             let problem = problem(key, value);
             assert!(problem.contains(names), "{key}={value}: {problem}");
         }
+    }
+
+    #[test]
+    fn hosts_and_networks_are_told_apart() {
+        let text = "localhost, Keys.Example, 10.0.0.0/8, ::1,";
+        let config = Config::from_settings([("fetch_allow", text)]).unwrap();
+        let exemptions = config.fetch_allow;
+        assert_eq!(exemptions.hosts, ["localhost", "keys.example"]);
+        let networks = ["10.0.0.0/8", "::1/128"].map(|net| net.parse().unwrap());
+        assert_eq!(exemptions.networks, networks);
     }
 
     #[test]

@@ -225,6 +225,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "cursor,vscode,vscode-insiders",
         "private-use URI schemes that clients may redirect to",
     ),
+    without_default(
+        "fetch_allow",
+        "fetch-allow",
+        "FETCH_ALLOW",
+        "none",
+        "hosts and CIDRs exempt from the ban on special-use addresses for outgoing fetches",
+    ),
     everywhere(
         "allow_insecure_public_url",
         "allow-insecure-public-url",
