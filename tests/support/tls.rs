@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -27,6 +27,9 @@ use tokio_rustls::{
 /// What its certificate says that it is called.
 const NAMES: [&str; 3] = ["localhost", "client.test", "127.0.0.1"];
 
+/// The file with its authority's certificate.
+const AUTHORITY: &str = "authority.pem";
+
 /// A running site. It stops when it is dropped.
 pub(crate) struct TlsSite {
     addr: SocketAddr,
@@ -38,11 +41,13 @@ pub(crate) struct TlsSite {
 impl TlsSite {
     /// A site that answers like this.
     pub(crate) async fn start(router: Router) -> Self {
-        let directory = TempDir::new().expect("a directory");
-        let acceptor = acceptor(&Self::authority_in(directory.path()));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
         let listener = listener.expect("a free port");
         let addr = listener.local_addr().expect("an address");
+        let directory = TempDir::new().expect("a directory");
+        let authority = authority_of(addr);
+        fs::write(directory.path().join(AUTHORITY), authority.pem()).expect("a file");
+        let acceptor = acceptor(&authority);
         let connections = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&connections);
         let accepting = tokio::spawn(async move {
@@ -78,27 +83,23 @@ impl TlsSite {
     pub(crate) fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
-
-    /// Makes an authority and leaves its certificate in a directory.
-    fn authority_in(directory: &Path) -> CertifiedIssuer<'static, KeyPair> {
-        let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "the tests' own authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let authority = CertifiedIssuer::self_signed(params, key).expect("an authority");
-        fs::write(directory.join(AUTHORITY), authority.pem()).expect("a file");
-        authority
-    }
 }
-
-const AUTHORITY: &str = "authority.pem";
 
 impl Drop for TlsSite {
     fn drop(&mut self) {
         self.accepting.abort();
     }
+}
+
+/// An authority of that site's own. Two of one name would be taken for each other.
+fn authority_of(site: SocketAddr) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::default();
+    params
+        .distinguished_name
+        .push(DnType::CommonName, format!("the authority of {site}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    CertifiedIssuer::self_signed(params, key).expect("an authority")
 }
 
 fn acceptor(authority: &CertifiedIssuer<'static, KeyPair>) -> TlsAcceptor {

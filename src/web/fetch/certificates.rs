@@ -1,33 +1,52 @@
-//! Whose word is taken for who a host is: certificates that the operator adds to the system's.
+//! Whose word is taken for who a host is: the system's certificate authorities, and the operator's.
+//!
+//! They are read here, and certificates judged by them in this process. The platform's own verifier,
+//! which the client would use, has two manners that do not suit a guard: some platforms fetch what
+//! a stranger's certificate names, and it logs each certificate that it does not like as an error.
 
 use std::path::Path;
 
 use reqwest::Certificate;
-use rustls::RootCertStore;
-use rustls_native_certs::load_certs_from_paths;
+use rustls::{RootCertStore, pki_types::CertificateDer};
+use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 
 use super::FetchError;
 
-/// The certificates of a PEM file, to be added to the system's.
-///
-/// The client finds the system's own, but for one case: it takes `SSL_CERT_FILE` to stand for them,
-/// where we take it to add to them. So the directories in which systems keep them come along.
-pub(super) fn added_by(file: &Path) -> Result<Vec<Certificate>, FetchError> {
-    let read = load_certs_from_paths(Some(file), None);
-    if read.certs.is_empty() {
-        let cause = read.errors.first().map(ToString::to_string);
-        let cause = cause.unwrap_or_else(|| format!("no certificate is in {}", file.display()));
-        return Err(FetchError::Setup(cause));
+/// Where some systems keep all certificates in one file, and have no directory of them.
+const BUNDLE: &str = "/etc/ssl/cert.pem";
+
+/// The certificates of the system and of a PEM file.
+pub(super) fn trusted(added: Option<&Path>) -> Result<Vec<Certificate>, FetchError> {
+    let mut all = load_native_certs().certs;
+    if let Some(file) = added {
+        // If the environment names the file, what was just loaded is that instead of the system's.
+        all.extend(of_the_system());
+        let read = load_certs_from_paths(Some(file), None);
+        if read.certs.is_empty() {
+            let cause = read.errors.first().map(ToString::to_string);
+            let cause = cause.unwrap_or_else(|| format!("no certificate in {}", file.display()));
+            return Err(FetchError::Setup(cause));
+        }
+        all.extend(read.certs);
     }
-    let directories = openssl_probe::candidate_cert_dirs();
-    let of_the_system = directories.flat_map(|path| load_certs_from_paths(None, Some(path)).certs);
-    let all = read.certs.into_iter().chain(of_the_system);
+    all.sort_unstable_by(|one, other| one.as_ref().cmp(other.as_ref()));
+    all.dedup();
     // The client refuses them all if it cannot use one, and stores have old ones that nobody can.
     let mut usable = RootCertStore::empty();
-    all.filter(|certificate| usable.add(certificate.clone()).is_ok())
-        .map(|certificate| {
-            Certificate::from_der(&certificate)
-                .map_err(|error| FetchError::Setup(error.to_string()))
-        })
-        .collect()
+    all.retain(|certificate| usable.add(certificate.clone()).is_ok());
+    if all.is_empty() {
+        let cause = "the system has no certificate authorities; install them, or name a file of \
+                     them in SSL_CERT_FILE";
+        return Err(FetchError::Setup(cause.to_owned()));
+    }
+    all.iter()
+        .map(|certificate| Certificate::from_der(certificate))
+        .collect::<Result<_, _>>()
+        .map_err(|error| FetchError::Setup(error.to_string()))
+}
+
+fn of_the_system() -> impl Iterator<Item = CertificateDer<'static>> {
+    let directories = openssl_probe::candidate_cert_dirs()
+        .flat_map(|directory| load_certs_from_paths(None, Some(directory)).certs);
+    directories.chain(load_certs_from_paths(Some(Path::new(BUNDLE)), None).certs)
 }

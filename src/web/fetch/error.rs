@@ -4,6 +4,9 @@ use std::{error::Error, net::IpAddr, time::Duration};
 
 use axum::http::StatusCode;
 
+/// As much of a cause as one can read, in characters.
+const MAX_CAUSE: usize = 200;
+
 /// Why a document was not fetched. The words are for the operator, and for the person who waits for
 /// the document: they name the host, and nothing else of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -93,12 +96,11 @@ impl FetchError {
     }
 }
 
-/// What an error is about in the end. Its outer layers repeat the URL, and the query with it.
+/// What an error is about in the end. Its outer layers repeat the URL, and the query with it; what is
+/// left may quote the other side, which is cut.
 pub(super) fn innermost(error: &reqwest::Error) -> String {
-    chain(error)
-        .last()
-        .map(ToString::to_string)
-        .unwrap_or_default()
+    let cause = chain(error).last().map(ToString::to_string);
+    cause.unwrap_or_default().chars().take(MAX_CAUSE).collect()
 }
 
 /// The causes of an error, without the error itself.

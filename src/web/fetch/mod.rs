@@ -145,16 +145,13 @@ impl Fetcher {
     reason = "this is the guard that all others go through"
 )]
 fn client(settings: &FetchSettings) -> Result<Client, FetchError> {
-    let certificates = match &settings.certificates {
-        Some(file) => certificates::added_by(file)?,
-        None => Vec::new(),
-    };
+    let certificates = certificates::trusted(settings.certificates.as_deref())?;
     Client::builder()
         .dns_resolver(GuardedResolver {
             resolver: Arc::clone(&settings.resolver),
             allow: settings.allow.clone(),
         })
-        .tls_certs_merge(certificates)
+        .tls_certs_only(certificates)
         .https_only(true)
         .http1_only()
         .no_proxy()
