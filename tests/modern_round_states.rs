@@ -97,3 +97,20 @@ async fn a_state_is_bound_to_arguments_beside_a_member_that_is_too_deep() {
     // basic/patterns/mrtr: the state must be rejected with a request that it was not given to.
     assert_eq!(post(&other).await.rpc_error(), -32602);
 }
+
+#[tokio::test]
+async fn answers_that_nobody_asked_for_are_not_carried_along() {
+    let shop = Workshop::open().await;
+    let mcp = able(&shop).await;
+    let mut params = call("ask_twice");
+    let unasked = "x".repeat(20 * 1024);
+    params["inputResponses"] = json!({ "first": named("Ada"), "unasked": unasked });
+    let asked = mcp.result("tools/call", &params).await;
+    let state = asked["requestState"].as_str().unwrap();
+    assert!(state.len() < 4 * 1024, "{} bytes of state", state.len());
+    // What was asked for is in it all the same.
+    let answers = json!({ "second": named("Grace") });
+    let params = next(&call("ask_twice"), &asked, answers);
+    let result = mcp.result("tools/call", &params).await;
+    assert_eq!(result["content"][0]["text"], "Ada and Grace");
+}
