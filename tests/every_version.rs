@@ -8,13 +8,13 @@ use crate::{
 };
 
 /// A client of whatever version.
-enum Client {
+pub(crate) enum Client {
     Session(McpClient),
     Modern(ModernClient),
 }
 
 impl Client {
-    async fn result(&self, method: &str, params: &Value) -> Value {
+    pub(crate) async fn result(&self, method: &str, params: &Value) -> Value {
         match self {
             Self::Session(mcp) => mcp.result(method, params).await,
             Self::Modern(mcp) => mcp.result(method, params).await,

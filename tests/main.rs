@@ -8,6 +8,7 @@
 mod admin;
 mod authorization;
 mod bearer_challenges;
+mod conformance_fixture;
 mod connection;
 mod consent;
 mod cors;

@@ -58,6 +58,19 @@ impl Launch {
         Self::of(Command::new(env!("CARGO_BIN_EXE_remote-mcp-auth")))
     }
 
+    /// The conformance fixture, serving. `cargo test` builds examples beside the binary;
+    /// `cargo test --test main` does not, and would run an old one.
+    pub(crate) fn fixture() -> Self {
+        let binary = Path::new(env!("CARGO_BIN_EXE_remote-mcp-auth"));
+        let fixture = binary.with_file_name("examples").join("conformance");
+        assert!(
+            fixture.exists(),
+            "`cargo build --examples` makes {}",
+            fixture.display(),
+        );
+        Self::of(Command::new(fixture)).for_stories()
+    }
+
     /// Serving, by a shell that does this first.
     pub(crate) fn serving_after(script: &str) -> Self {
         let mut shell = Command::new("/bin/sh");
