@@ -3,9 +3,13 @@
 //! whole results are held against what the suite's reference wants of a fixture (“The conformance
 //! fixture our server must expose”). Where it leaves the words free they are the fixture's own.
 
+mod asking;
 mod contents;
 mod lists;
 mod reading;
+mod rounds;
+mod speaking;
+mod tasks;
 
 use serde_json::{Value, json};
 
@@ -104,4 +108,28 @@ fn said(text: &str) -> Value {
 /// A schema with one member, which must be there.
 fn one(name: &str, kind: &str) -> Value {
     json!({ "type": "object", "properties": { name: { "type": kind } }, "required": [name] })
+}
+
+/// What a person filled in.
+fn filled(content: &Value) -> Value {
+    json!({ "action": "accept", "content": content })
+}
+
+/// What a model answered.
+fn sampled(text: &str) -> Value {
+    let content = json!({ "type": "text", "text": text });
+    json!({ "role": "assistant", "model": "m", "content": content })
+}
+
+/// A question for the person.
+fn form(message: &str, schema: &Value) -> Value {
+    let params = json!({ "mode": "form", "message": message, "requestedSchema": schema });
+    json!({ "method": "elicitation/create", "params": params })
+}
+
+/// A question for the model.
+fn prompt(text: &str, max_tokens: u32) -> Value {
+    let message = json!({ "role": "user", "content": { "type": "text", "text": text } });
+    let params = json!({ "messages": [message], "maxTokens": max_tokens });
+    json!({ "method": "sampling/createMessage", "params": params })
 }
