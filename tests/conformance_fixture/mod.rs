@@ -10,6 +10,7 @@ mod reading;
 mod rounds;
 mod speaking;
 mod tasks;
+mod versions;
 
 use serde_json::{Value, json};
 
