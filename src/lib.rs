@@ -7,9 +7,9 @@
 //! other and meet only at [`access`]: what does this token authorize? [`identity`] knows the
 //! person at the browser and does not know OAuth. [`store`] knows atomic steps and does not know
 //! HTTP. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
-//! seen, [`clock`] the time, [`web`] the manners that all rooms share. [`config`] is what the
-//! operator wants; only the root turns it into the small settings that rooms get. Who may name
-//! whom is a table in `tests/layering.rs`.
+//! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`web`] the manners that
+//! all rooms share. [`config`] is what the operator wants; only the root turns it into the small
+//! settings that rooms get. Who may name whom is a table in `tests/layering.rs`.
 //!
 //! # One walk through
 //!
@@ -47,6 +47,7 @@ pub mod config;
 mod connection;
 mod home;
 pub mod identity;
+pub mod jose;
 pub mod mcp;
 pub mod model;
 pub mod oauth;
