@@ -1,12 +1,12 @@
 //! The composition root: puts the rooms together from the configuration.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::{Config, Registration},
+    config::{Config, Exemptions, Limits, Registration},
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
@@ -16,14 +16,17 @@ use crate::{
         client::{Client, ClientId},
         client_metadata::GrantType,
         resource::PublicUrl,
+        scope::ScopeCatalogue,
     },
     oauth::{
-        OAuthState, RegistrationPolicy, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
+        ClientDocuments, DocumentPolicy, OAuthState, RegistrationPolicy, ResourceServer,
+        StoreVerifier, Throttles, TokenLifetimes,
     },
     secret::Passcode,
     store::{MemoryLimits, MemoryStore, Store},
     web::{
         client_address::TrustedProxies,
+        fetch::{FetchAllow, Fetcher},
         origin::{AllowedHosts, AllowedOrigins},
         throttle::Throttle,
     },
@@ -47,6 +50,8 @@ pub(crate) struct Parts {
     pub(crate) passcode: Arc<Passcode>,
     pub(crate) offer: Offer,
     pub(crate) changes: Changes,
+    /// Goes where strangers tell it to; `None`: one that is made from the configuration.
+    pub(crate) fetcher: Option<Fetcher>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -67,83 +72,20 @@ impl App {
             config.proxies.trusted.clone(),
             config.proxies.header.clone(),
         ));
-        let sign_in_throttle = limits.rate_limits.then(|| {
-            Arc::new(SignInThrottle::new(SignInLimits {
-                per_address: limits.sign_in_failures_per_address,
-                overall: limits.sign_in_failures,
-                decay: limits.sign_in_failure_decay,
-            }))
-        });
-        let throttle = |burst, per_second| {
-            limits.rate_limits.then(|| {
-                let refill = std::time::Duration::from_secs(1) / per_second;
-                Arc::new(Throttle::new(burst, refill))
-            })
-        };
-        let clients: HashMap<ClientId, Arc<Client>> = config
-            .clients
-            .iter()
-            .map(|client| (client.id.clone(), Arc::new(client.clone())))
-            .collect();
-        // What no client can use is not offered.
-        let mut grant_types = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
-        let has_its_own = |client: &Arc<Client>| {
-            let types = &client.metadata.grant_types;
-            types.contains(&GrantType::ClientCredentials)
-        };
-        if clients.values().any(has_its_own) {
-            grant_types.push(GrantType::ClientCredentials);
-        }
-        let oauth = OAuthState {
+        let identity = IdentityState {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             public_url: public_url.clone(),
-            scopes: Arc::clone(&scopes),
-            identity: IdentityState {
-                store: Arc::clone(&store),
-                clock: Arc::clone(&clock),
-                public_url: public_url.clone(),
-                passcode: parts.passcode,
-                sign_in_ttl: config.lifetimes.sign_in,
-                throttle: sign_in_throttle,
-                proxies: Arc::clone(&proxies),
-            },
-            lifetimes: TokenLifetimes {
-                code: config.lifetimes.code,
-                access_token: config.lifetimes.access_token,
-                refresh_token: config.lifetimes.refresh_token,
-                refresh_grace: config.lifetimes.refresh_grace,
-            },
-            clients: Arc::new(clients),
-            resource_servers: config
-                .resource_servers
-                .iter()
-                .map(|server| ResourceServer {
-                    id: Arc::clone(&server.id),
-                    secret: server.secret,
-                    audience: server
-                        .audience
-                        .clone()
-                        .unwrap_or_else(|| Arc::clone(public_url.resource())),
-                })
-                .collect(),
-            grant_types: grant_types.into(),
-            registration: match &config.registration {
-                Registration::Open => RegistrationPolicy::Open,
-                Registration::WithToken(token) => RegistrationPolicy::WithToken(token.digest()),
-                Registration::Off => RegistrationPolicy::Closed,
-            },
-            metadata_rules: Arc::new(config.metadata_rules.clone()),
-            throttles: Throttles {
-                registration: throttle(limits.registration_burst, limits.registrations_per_second),
-                authorization: throttle(
-                    limits.authorization_burst,
-                    limits.authorizations_per_second,
-                ),
-                token: throttle(limits.token_failure_burst, limits.token_failures_per_second),
-            },
-            proxies,
+            passcode: parts.passcode,
+            sign_in_ttl: config.lifetimes.sign_in,
+            throttle: sign_in_throttle(&limits),
+            proxies: Arc::clone(&proxies),
         };
+        let fetcher = parts.fetcher.unwrap_or_else(|| {
+            let Exemptions { hosts, networks } = config.fetch_allow.clone();
+            Fetcher::new(FetchAllow::new(hosts, networks))
+        });
+        let oauth = oauth(config, identity, Arc::clone(&scopes), &fetcher);
         let verifier = StoreVerifier::new(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -183,6 +125,96 @@ impl App {
     }
 }
 
+/// The authorization server. It shares what identity has.
+fn oauth(
+    config: &Config,
+    identity: IdentityState,
+    scopes: Arc<ScopeCatalogue>,
+    fetcher: &Fetcher,
+) -> OAuthState {
+    let configured = config.clients.iter();
+    let clients: HashMap<ClientId, Arc<Client>> = configured
+        .map(|client| (client.id.clone(), Arc::new(client.clone())))
+        .collect();
+    let metadata_rules = Arc::new(config.metadata_rules.clone());
+    let documents = config.client_documents.as_ref().map(|hosts| {
+        let policy = DocumentPolicy {
+            allowed_hosts: hosts.allowed.clone(),
+            denied_hosts: hosts.denied.clone(),
+        };
+        let pinned = config.pinned_documents.clone();
+        let rules = Arc::clone(&metadata_rules);
+        Arc::new(ClientDocuments::new(fetcher.clone(), policy, rules, pinned))
+    });
+    let resource = identity.public_url.resource();
+    let servers = config.resource_servers.iter();
+    let resource_servers = servers.map(|server| ResourceServer {
+        id: Arc::clone(&server.id),
+        secret: server.secret,
+        audience: Arc::clone(server.audience.as_ref().unwrap_or(resource)),
+    });
+    OAuthState {
+        store: Arc::clone(&identity.store),
+        clock: Arc::clone(&identity.clock),
+        public_url: identity.public_url.clone(),
+        scopes,
+        lifetimes: TokenLifetimes {
+            code: config.lifetimes.code,
+            access_token: config.lifetimes.access_token,
+            refresh_token: config.lifetimes.refresh_token,
+            refresh_grace: config.lifetimes.refresh_grace,
+        },
+        resource_servers: resource_servers.collect(),
+        grant_types: grant_types(&clients).into(),
+        clients: Arc::new(clients),
+        documents,
+        registration: match &config.registration {
+            Registration::Open => RegistrationPolicy::Open,
+            Registration::WithToken(token) => RegistrationPolicy::WithToken(token.digest()),
+            Registration::Off => RegistrationPolicy::Closed,
+        },
+        metadata_rules,
+        throttles: throttles(&config.limits),
+        proxies: Arc::clone(&identity.proxies),
+        identity,
+    }
+}
+
+/// What no client can use is not offered.
+fn grant_types(clients: &HashMap<ClientId, Arc<Client>>) -> Vec<GrantType> {
+    let mut offered = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
+    let mut used = clients
+        .values()
+        .flat_map(|client| &client.metadata.grant_types);
+    if used.any(|grant| *grant == GrantType::ClientCredentials) {
+        offered.push(GrantType::ClientCredentials);
+    }
+    offered
+}
+
+fn throttles(limits: &Limits) -> Throttles {
+    let throttle = |burst, per_second| {
+        limits
+            .rate_limits
+            .then(|| Arc::new(Throttle::new(burst, Duration::from_secs(1) / per_second)))
+    };
+    Throttles {
+        registration: throttle(limits.registration_burst, limits.registrations_per_second),
+        authorization: throttle(limits.authorization_burst, limits.authorizations_per_second),
+        token: throttle(limits.token_failure_burst, limits.token_failures_per_second),
+    }
+}
+
+fn sign_in_throttle(limits: &Limits) -> Option<Arc<SignInThrottle>> {
+    limits.rate_limits.then(|| {
+        Arc::new(SignInThrottle::new(SignInLimits {
+            per_address: limits.sign_in_failures_per_address,
+            overall: limits.sign_in_failures,
+            decay: limits.sign_in_failure_decay,
+        }))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,6 +234,7 @@ mod tests {
             passcode: Arc::new(Passcode::generate()),
             offer: Box::new(|_| Ok(())),
             changes: Changes::default(),
+            fetcher: None,
             shutdown: CancellationToken::new(),
         };
         let app = App::new(&config.unwrap(), parts).unwrap();

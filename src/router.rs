@@ -160,6 +160,7 @@ mod tests {
             passcode: Arc::new(Passcode::generate()),
             offer: Box::new(|_| Ok(())),
             changes: crate::mcp::feature::Changes::default(),
+            fetcher: None,
             shutdown: CancellationToken::new(),
         };
         let app = App::new(&config, parts).unwrap();

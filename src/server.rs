@@ -18,6 +18,7 @@ use crate::{
     secret::Passcode,
     store::Store,
     tunnel::{Tunnel, TunnelError},
+    web::fetch::Fetcher,
 };
 
 /// How often what has expired is swept.
@@ -62,6 +63,7 @@ pub struct ServerBuilder {
     resources: Vec<Arc<dyn Resource>>,
     templates: Vec<Arc<dyn ResourceTemplate>>,
     changes: Changes,
+    fetcher: Option<Fetcher>,
     tunnel: bool,
 }
 
@@ -104,6 +106,13 @@ impl ServerBuilder {
     /// What tells clients of changes, for a program that makes them outside a call.
     pub fn changes(&self) -> Changes {
         self.changes.clone()
+    }
+
+    /// Another way to fetch what strangers name than that of the configuration.
+    #[must_use]
+    pub fn fetcher(mut self, fetcher: Fetcher) -> Self {
+        self.fetcher = Some(fetcher);
+        self
     }
 
     /// Starts cloudflared and uses the public URL that it prints.
@@ -152,6 +161,7 @@ impl ServerBuilder {
             passcode: Arc::clone(&passcode),
             offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
             changes: self.changes,
+            fetcher: self.fetcher,
             shutdown: shutdown.clone(),
         };
         Ok(Server {
@@ -214,6 +224,7 @@ impl Server {
             resources: Vec::new(),
             templates: Vec::new(),
             changes: Changes::default(),
+            fetcher: None,
             tunnel: false,
         }
     }

@@ -8,6 +8,7 @@
 mod admin;
 mod authorization;
 mod bearer_challenges;
+mod client_documents;
 mod conformance_fixture;
 mod connection;
 mod consent;

@@ -20,6 +20,7 @@ use crate::{
     clock::Timestamp,
     model::{
         client::{Client, ClientId},
+        client_document,
         client_metadata::{AuthMethod, ClientMetadata, MetadataRules, MetadataSource},
     },
     secret::Digest,
@@ -75,6 +76,7 @@ fn client(
         issued_at: Timestamp::from_millis(0),
         secret: secret.as_deref().map(Digest::of),
         registration_token: None,
+        document: None,
         metadata,
     })
 }
@@ -88,6 +90,22 @@ fn identifier(table: &Table) -> Result<String, String> {
     } else {
         Err("client_id must be up to 200 printable ASCII characters, without a colon".to_owned())
     }
+}
+
+/// Understands `[[pinned_documents]]`: metadata documents of clients whose server turns ours away.
+pub(super) fn read_pinned(
+    tables: &[Table],
+    rules: &MetadataRules,
+    errors: &mut Vec<ConfigError>,
+) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for table in tables {
+        match client_document::pinned(table.members(), rules) {
+            Ok(client) => clients.push(client),
+            Err(message) => errors.push(table.problem(message)),
+        }
+    }
+    clients
 }
 
 /// Understands `[[resource_servers]]`.

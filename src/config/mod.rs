@@ -95,6 +95,10 @@ pub struct Config {
     pub resource_servers: Vec<ResourceServerConfig>,
     /// What outgoing fetches may reach although it is not public.
     pub fetch_allow: Exemptions,
+    /// Clients that are known by a document; `None`: there are none.
+    pub client_documents: Option<DocumentHosts>,
+    /// Copies of such documents, for where they cannot be fetched.
+    pub pinned_documents: Vec<Client>,
     /// The table of scopes.
     pub scopes: ScopeCatalogue,
     /// How much there may be of things.
@@ -151,6 +155,15 @@ pub enum Registration {
     WithToken(InitialAccessToken),
     /// Nobody.
     Off,
+}
+
+/// Whose metadata documents are accepted. Names without ports, in lower case.
+#[derive(Debug, Clone, Default)]
+pub struct DocumentHosts {
+    /// Those; empty: all.
+    pub allowed: Vec<String>,
+    /// But not those.
+    pub denied: Vec<String>,
 }
 
 /// Who may ask about the tokens that it is to accept (RFC 7662).
@@ -283,6 +296,12 @@ impl Config {
         let clients = raw.tables("clients");
         let clients = clients::read(clients, &metadata_rules, environment, &mut read.errors);
         let servers = raw.tables("resource_servers");
+        let pinned = raw.tables("pinned_documents");
+        let hosts = DocumentHosts {
+            allowed: read.list("client_document_hosts", host_name),
+            denied: read.list("client_document_denied_hosts", host_name),
+        };
+        let has_documents = read.value("client_documents", switch, false);
         let config = Self {
             listen,
             public_url,
@@ -298,6 +317,8 @@ impl Config {
             allowed_origins: read.list("allowed_origins", origin),
             allowed_hosts: read.list("allowed_hosts", |host| Ok(host.to_ascii_lowercase())),
             registration: read.registration(),
+            client_documents: has_documents.then_some(hosts),
+            pinned_documents: clients::read_pinned(pinned, &metadata_rules, &mut read.errors),
             metadata_rules,
             clients,
             resource_servers: clients::read_resource_servers(

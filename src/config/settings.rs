@@ -219,6 +219,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         "hosts that clients which register may redirect to",
     ),
     everywhere(
+        "client_documents",
+        "client-documents",
+        "CLIENT_DOCUMENTS",
+        "on",
+        "whether the URL of a metadata document may stand for a client",
+    ),
+    without_default(
+        "client_document_hosts",
+        "client-document-hosts",
+        "CLIENT_DOCUMENT_HOSTS",
+        "none: any",
+        "hosts whose metadata documents are accepted",
+    ),
+    without_default(
+        "client_document_denied_hosts",
+        "client-document-denied-hosts",
+        "CLIENT_DOCUMENT_DENIED_HOSTS",
+        "none",
+        "hosts whose metadata documents are not accepted",
+    ),
+    everywhere(
         "redirect_schemes",
         "redirect-schemes",
         "REDIRECT_SCHEMES",

@@ -51,7 +51,7 @@ pub(super) struct RawSettings {
 }
 
 /// Tables of the file that come in any number.
-const TABLES: [&str; 3] = ["scopes", "clients", "resource_servers"];
+const TABLES: [&str; 4] = ["scopes", "clients", "resource_servers", "pinned_documents"];
 
 impl RawSettings {
     pub(super) fn get(&self, key: &str) -> Option<&RawValue> {

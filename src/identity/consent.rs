@@ -19,6 +19,8 @@ pub struct ConsentPrompt<'a> {
     pub request: &'a str,
     /// Who asks, in their own words, if they gave any.
     pub client_name: Option<&'a str>,
+    /// The host that vouches for that name, if one does.
+    pub vouched_for_by: Option<&'a str>,
     /// Where the answer will be sent.
     pub destination: &'a str,
     /// Whether any program on the person's machine could be waiting there.

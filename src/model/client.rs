@@ -61,14 +61,29 @@ pub struct Client {
     /// The digest of what it may manage its registration with (RFC 7592); `None` for one that
     /// did not register.
     pub registration_token: Option<Digest>,
-    /// What it registered.
+    /// Where it is known from a document: how good our copy is.
+    pub document: Option<DocumentCopy>,
+    /// What it said of itself.
     pub metadata: ClientMetadata,
+}
+
+/// Our copy of a client's metadata document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentCopy {
+    /// Until when it need not be fetched again.
+    pub fresh_until: Timestamp,
 }
 
 impl Client {
     /// Whether it cannot prove who it is.
     pub fn is_public(&self) -> bool {
-        self.metadata.token_endpoint_auth_method == AuthMethod::None
+        let has_key = self.metadata.accepts(AuthMethod::PrivateKeyJwt);
+        self.secret.is_none() && !has_key
+    }
+
+    /// Whether what we know of it need not be fetched again.
+    pub fn is_fresh(&self, now: Timestamp) -> bool {
+        self.document.is_none_or(|copy| copy.fresh_until > now)
     }
 
     /// The registered redirect URI that a request's text means, with the port that it asks for.

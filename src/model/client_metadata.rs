@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::redirect_uri::{RedirectUri, RedirectUriError};
+use crate::jose::KeySet;
 
 /// The most that is kept of one.
 const MAX_METADATA: usize = 8 * 1024;
@@ -21,11 +22,18 @@ pub enum AuthMethod {
     ClientSecretPost,
     /// The secret in HTTP Basic.
     ClientSecretBasic,
+    /// A signed assertion (OpenID Connect Core §9).
+    PrivateKeyJwt,
 }
 
 impl AuthMethod {
     /// All that this server supports, in the order in which it advertises them.
-    pub const ALL: [Self; 3] = [Self::None, Self::ClientSecretPost, Self::ClientSecretBasic];
+    pub const ALL: [Self; 4] = [
+        Self::None,
+        Self::ClientSecretPost,
+        Self::ClientSecretBasic,
+        Self::PrivateKeyJwt,
+    ];
 
     /// The registered name (RFC 7591 §4.2).
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +41,7 @@ impl AuthMethod {
             Self::None => "none",
             Self::ClientSecretPost => "client_secret_post",
             Self::ClientSecretBasic => "client_secret_basic",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
@@ -77,6 +86,8 @@ impl GrantType {
 pub enum MetadataSource {
     /// The client, by registering (RFC 7591).
     Registration,
+    /// The client, in a document at the URL that is its identifier.
+    Document,
     /// The operator, in the configuration.
     Configuration,
 }
@@ -110,6 +121,19 @@ pub struct ClientMetadata {
     /// How it authenticates at the token endpoint.
     #[serde(serialize_with = "auth_method_as_text")]
     pub token_endpoint_auth_method: AuthMethod,
+    /// Other ways in which it can (OpenID Connect Relying Party Metadata Choices §2), of those that
+    /// its source may name.
+    #[serde(
+        serialize_with = "auth_methods_as_text",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub token_endpoint_auth_methods_supported: Vec<AuthMethod>,
+    /// Its public keys.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<KeySet>,
+    /// Where they are, instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks_uri: Option<String>,
     /// What it may ask the token endpoint for.
     #[serde(serialize_with = "grant_types_as_text")]
     pub grant_types: Vec<GrantType>,
@@ -144,6 +168,9 @@ pub struct ClientMetadata {
     /// Which version of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
+    /// Whether its tokens must be bound to its keys (RFC 9449 §5.2).
+    #[serde(skip_serializing_if = "is_false")]
+    pub dpop_bound_access_tokens: bool,
     /// Whether its authorization requests must be pushed first (RFC 9126 §6).
     #[serde(skip_serializing_if = "is_false")]
     pub require_pushed_authorization_requests: bool,
@@ -166,6 +193,9 @@ impl ClientMetadata {
         let metadata = Self {
             redirect_uris: redirect_uris(members, &grant_types, source, rules)?,
             token_endpoint_auth_method: auth_method(members, source)?,
+            token_endpoint_auth_methods_supported: auth_choices(members, source)?,
+            jwks: keys(members)?,
+            jwks_uri: https_uri(members, "jwks_uri")?,
             grant_types,
             response_types: response_types(members)?,
             application_type: application_type(members)?,
@@ -178,6 +208,7 @@ impl ClientMetadata {
             policy_uri: https_uri(members, "policy_uri")?,
             software_id: text(members, "software_id")?,
             software_version: text(members, "software_version")?,
+            dpop_bound_access_tokens: switch(members, "dpop_bound_access_tokens")?,
             require_pushed_authorization_requests: switch(
                 members,
                 "require_pushed_authorization_requests",
@@ -187,6 +218,7 @@ impl ClientMetadata {
                 !requested.iter().any(|grant| grant == refresh)
             }),
         };
+        metadata.check_keys()?;
         let size = serde_json::to_vec(&metadata).map_or(usize::MAX, |json| json.len());
         if size > MAX_METADATA {
             return Err(error(format!(
@@ -194,6 +226,25 @@ impl ClientMetadata {
             )));
         }
         Ok(metadata)
+    }
+}
+
+impl ClientMetadata {
+    /// Whether the client may prove itself in this way.
+    pub fn accepts(&self, method: AuthMethod) -> bool {
+        self.token_endpoint_auth_method == method
+            || self.token_endpoint_auth_methods_supported.contains(&method)
+    }
+
+    /// RFC 7591 §2: one way to find the keys, not two; and one at all for who signs.
+    fn check_keys(&self) -> Result<(), MetadataError> {
+        match (&self.jwks, &self.jwks_uri) {
+            (Some(_), Some(_)) => Err(error("jwks and jwks_uri must not both be there")),
+            (None, None) if self.token_endpoint_auth_method == AuthMethod::PrivateKeyJwt => Err(
+                error("a client that signs with private_key_jwt needs jwks or jwks_uri"),
+            ),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -295,7 +346,7 @@ fn redirect_uris(
     }
     let check = |text: &str| -> Result<RedirectUri, RedirectUriError> {
         let uri = RedirectUri::parse(text, &rules.redirect_schemes)?;
-        // What the operator wrote is allowed by being written.
+        // What the operator wrote is allowed by being written, and documents have a list of their own.
         if source == MetadataSource::Registration {
             uri.check_host(&rules.redirect_hosts)?;
         }
@@ -307,30 +358,61 @@ fn redirect_uris(
     texts.iter().enumerate().map(parse).collect()
 }
 
-/// RFC 7591 §2: whoever names none means `client_secret_basic`.
+/// RFC 7591 §2: whoever registers and names none means `client_secret_basic`. A document that everyone
+/// can read cannot mean that.
 fn auth_method(
     members: &Map<String, Value>,
     source: MetadataSource,
 ) -> Result<AuthMethod, MetadataError> {
     let Some(name) = text(members, "token_endpoint_auth_method")? else {
+        let has_secret = members.contains_key("client_secret");
         return Ok(match source {
-            MetadataSource::Configuration if !members.contains_key("client_secret") => {
-                AuthMethod::None
-            }
+            MetadataSource::Document => AuthMethod::None,
+            MetadataSource::Configuration if !has_secret => AuthMethod::None,
             MetadataSource::Registration | MetadataSource::Configuration => {
                 AuthMethod::ClientSecretBasic
             }
         });
     };
-    AuthMethod::ALL
-        .into_iter()
-        .find(|method| method.as_str() == name)
-        .ok_or_else(|| {
-            let supported = AuthMethod::ALL.map(AuthMethod::as_str).join(", ");
-            error(format!(
-                "token_endpoint_auth_method must be one of {supported}"
-            ))
-        })
+    let named = auth_method_of(&name, source);
+    // What it prefers may be beyond us, and one of its other ways not.
+    let choices = || auth_choices(members, source).ok()?.first().copied();
+    named.or_else(choices).ok_or_else(|| {
+        let supported: Vec<&str> = auth_methods(source).map(AuthMethod::as_str).collect();
+        let supported = supported.join(", ");
+        error(format!(
+            "token_endpoint_auth_method must be one of {supported}"
+        ))
+    })
+}
+
+/// The other ways that it can take, as far as we know them.
+fn auth_choices(
+    members: &Map<String, Value>,
+    source: MetadataSource,
+) -> Result<Vec<AuthMethod>, MetadataError> {
+    // Whoever registers is told which way was chosen, and keeps to it.
+    if source != MetadataSource::Document {
+        return Ok(Vec::new());
+    }
+    let names = list(members, "token_endpoint_auth_methods_supported")?.unwrap_or_default();
+    let known = names.iter().filter_map(|name| auth_method_of(name, source));
+    Ok(known.collect())
+}
+
+fn auth_methods(source: MetadataSource) -> impl Iterator<Item = AuthMethod> {
+    let is_possible =
+        move |method: &AuthMethod| source != MetadataSource::Document || !method.has_secret();
+    AuthMethod::ALL.into_iter().filter(is_possible)
+}
+
+fn auth_method_of(name: &str, source: MetadataSource) -> Option<AuthMethod> {
+    auth_methods(source).find(|method| method.as_str() == name)
+}
+
+fn keys(members: &Map<String, Value>) -> Result<Option<KeySet>, MetadataError> {
+    let keys = member(members, "jwks").map(KeySet::from_json).transpose();
+    keys.map_err(|problem| error(format!("jwks: {problem}")))
 }
 
 /// Those that we have, of those that were asked for. Clients list grants for other servers too.
@@ -420,6 +502,13 @@ fn redirect_uris_as_text<S: serde::Serializer>(
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn auth_method_as_text<S: serde::Serializer>(method: &AuthMethod, s: S) -> Result<S::Ok, S::Error> {
     s.serialize_str(method.as_str())
+}
+
+fn auth_methods_as_text<S: serde::Serializer>(
+    methods: &[AuthMethod],
+    s: S,
+) -> Result<S::Ok, S::Error> {
+    s.collect_seq(methods.iter().map(|method| method.as_str()))
 }
 
 fn grant_types_as_text<S: serde::Serializer>(types: &[GrantType], s: S) -> Result<S::Ok, S::Error> {

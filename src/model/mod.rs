@@ -2,6 +2,7 @@
 
 pub mod authorization;
 pub mod client;
+pub mod client_document;
 pub mod client_metadata;
 pub mod grant;
 pub mod mcp_session;

@@ -9,7 +9,7 @@ use axum::{
     response::Response,
 };
 
-use super::{OAuthState, consent, form, par, problem};
+use super::{OAuthState, client_document::DocumentError, consent, form, par, problem};
 use crate::{
     clock::Timestamp,
     identity::{self, cookies},
@@ -285,7 +285,16 @@ async fn client(oauth: &OAuthState, params: &Params) -> Result<Arc<Client>, Auth
         let problem = problem::malformed("The link does not say which app is asking.".to_owned());
         return Err(AuthorizeError::ShowToUser(problem));
     };
-    let client = oauth.client(&ClientId::presented(id)).await?;
+    let client = match oauth.current_client(&ClientId::presented(id)).await {
+        Ok(client) => client,
+        Err(DocumentError::Store(error)) => return Err(AuthorizeError::Unavailable(error)),
+        // Said here: where the client could be told is what could not be found out.
+        Err(error) => {
+            return Err(AuthorizeError::ShowToUser(problem::unusable_document(
+                &error,
+            )));
+        }
+    };
     client.ok_or_else(|| {
         tracing::warn!(
             event = "unknown_client",

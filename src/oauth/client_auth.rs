@@ -1,12 +1,12 @@
 //! Who is calling (RFC 6749 §2.3): clients, and the resource servers that ask about tokens.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode;
 
-use super::{OAuthState, ResourceServer, error::OAuthError};
+use super::{OAuthState, ResourceServer, client_document::DocumentError, error::OAuthError};
 use crate::{
     model::client::{Client, ClientId},
     secret::Digest,
@@ -71,7 +71,15 @@ pub(super) async fn caller(
 }
 
 async fn claim(oauth: &OAuthState, credentials: Credentials) -> Result<Claim, OAuthError> {
-    let client = oauth.client(&ClientId::presented(&credentials.id)).await?;
+    let id = ClientId::presented(&credentials.id);
+    // Whoever is known by a document and was never here before is looked up now.
+    let client = match oauth.client(&id).await? {
+        Some(client) => Some(client),
+        None => oauth
+            .current_client(&id)
+            .await
+            .map_err(|e| credentials.unidentified(e))?,
+    };
     let client = client.ok_or_else(|| {
         credentials.refused("no client is registered under this client_id; register again")
     })?;
@@ -109,10 +117,20 @@ impl Credentials {
         Err(self.refused("the client secret is not right"))
     }
 
-    fn refused(&self, description: &'static str) -> OAuthError {
+    fn refused(&self, description: impl Into<Cow<'static, str>>) -> OAuthError {
         OAuthError::InvalidClient {
-            description,
+            description: description.into(),
             challenge: self.basic,
+        }
+    }
+
+    /// A document that cannot be fetched now may be fetched later: a client that is told otherwise
+    /// throws its tokens away.
+    fn unidentified(&self, error: DocumentError) -> OAuthError {
+        match error {
+            DocumentError::Store(error) => OAuthError::Unavailable(error),
+            error if error.will_pass() => OAuthError::DocumentUnavailable(error),
+            error => self.refused(format!("this client cannot be identified: {error}")),
         }
     }
 }
@@ -123,7 +141,7 @@ fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAut
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(authorization) = values.next() else {
         let id = body_id.ok_or(OAuthError::InvalidClient {
-            description: "client_id is missing",
+            description: "client_id is missing".into(),
             challenge: false,
         })?;
         return Ok(Credentials {
@@ -139,7 +157,7 @@ fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAut
         ));
     }
     let (id, secret) = decode_basic(authorization.as_bytes()).ok_or(OAuthError::InvalidClient {
-        description: "the Authorization header is not HTTP Basic with a client_id",
+        description: "the Authorization header is not HTTP Basic with a client_id".into(),
         challenge: true,
     })?;
     if body_id.is_some_and(|body_id| body_id != id) {

@@ -16,6 +16,7 @@ use crate::{
     model::{
         authorization::{CodeGrant, PendingAuthorization},
         client::Client,
+        client_document::DocumentUrl,
     },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
@@ -138,9 +139,13 @@ async fn ask(
         .filter(|definition| pending.scopes.contains(&definition.scope))
         .map(|definition| definition.description.as_str())
         .collect();
+    let document = client
+        .document
+        .and_then(|_| DocumentUrl::parse(&client.id).ok());
     let prompt = consent::ConsentPrompt {
         request: id.expose(),
         client_name: client.metadata.client_name.as_deref(),
+        vouched_for_by: document.as_ref().map(DocumentUrl::host),
         destination: &pending.redirect_uri.display_host(),
         is_local: pending.redirect_uri.is_local(),
         resource: oauth.public_url.resource(),

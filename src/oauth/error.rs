@@ -1,12 +1,14 @@
 //! What the endpoints for programs answer when they refuse (RFC 6749 §5.2, RFC 7591 §3.2.2).
 
+use std::borrow::Cow;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
-use super::authorize::ErrorReply;
+use super::{authorize::ErrorReply, client_document::DocumentError};
 use crate::{
     model::client_metadata::MetadataError,
     store::StoreError,
@@ -22,7 +24,7 @@ pub(super) enum OAuthError {
     /// Nobody we know, or not who they say (RFC 6749 §5.2: 401). Makes clients register again.
     #[error("{description}")]
     InvalidClient {
-        description: &'static str,
+        description: Cow<'static, str>,
         /// Whether the client used the `Authorization` header: then the answer must challenge it.
         challenge: bool,
     },
@@ -65,6 +67,9 @@ pub(super) enum OAuthError {
     /// Our fault.
     #[error("the server cannot reach its data at the moment; try again")]
     Unavailable(#[from] StoreError),
+    /// A client's metadata document that is out of reach.
+    #[error("this client cannot be identified at the moment; try again: {0}")]
+    DocumentUnavailable(DocumentError),
     /// Our fault.
     #[error("the server failed to answer")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -91,7 +96,9 @@ impl OAuthError {
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            Self::Unavailable(_) | Self::DocumentUnavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+            }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
         }
     }
@@ -147,6 +154,7 @@ impl IntoResponse for OAuthError {
                 headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
             }
             Self::Unavailable(error) => return note::unavailable(response, error),
+            Self::DocumentUnavailable(error) => return note::unavailable(response, error),
             Self::Internal(error) => return note::failed(response, error),
             _ => {}
         }

@@ -32,7 +32,7 @@ pub(super) const PATH: &str = "/introspect";
 
 /// What is said of a token that is good (RFC 7662 §2.2).
 #[derive(Serialize)]
-struct Active<'a> {
+struct GoodToken<'a> {
     active: bool,
     scope: String,
     client_id: &'a str,
@@ -68,7 +68,7 @@ pub(super) async fn post(
         && client.is_public()
     {
         return Err(OAuthError::InvalidClient {
-            description: "a client that cannot authenticate cannot ask about tokens",
+            description: "a client that cannot authenticate cannot ask about tokens".into(),
             challenge: false,
         });
     }
@@ -112,10 +112,10 @@ impl Found {
         }
     }
 
-    fn describe<'a>(&'a self, oauth: &'a OAuthState) -> Active<'a> {
+    fn describe<'a>(&'a self, oauth: &'a OAuthState) -> GoodToken<'a> {
         let seconds = Timestamp::as_secs;
         match self {
-            Self::Access(access) => Active {
+            Self::Access(access) => GoodToken {
                 active: true,
                 scope: access.scopes.to_string(),
                 client_id: access.client.as_str(),
@@ -128,7 +128,7 @@ impl Found {
                 exp: seconds(access.expires_at),
                 grant_id: access.grant.to_string(),
             },
-            Self::Refresh(refresh) => Active {
+            Self::Refresh(refresh) => GoodToken {
                 active: true,
                 scope: refresh.grant.scopes.to_string(),
                 client_id: refresh.grant.client.as_str(),

@@ -33,6 +33,8 @@ struct ServerMetadata<'a> {
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
     /// Clients of MCP refuse to go on without S256 here.
     code_challenge_methods_supported: [&'a str; 1],
+    /// draft-ietf-oauth-client-id-metadata-document §5.
+    client_id_metadata_document_supported: bool,
     /// RFC 9207 §3.
     authorization_response_iss_parameter_supported: bool,
 }
@@ -64,6 +66,7 @@ pub(super) async fn get(State(oauth): State<OAuthState>) -> Response {
             .map(AuthMethod::as_str)
             .collect(),
         code_challenge_methods_supported: ["S256"],
+        client_id_metadata_document_supported: oauth.documents.is_some(),
         authorization_response_iss_parameter_supported: true,
     };
     Json(StatusCode::OK, metadata).into_response()

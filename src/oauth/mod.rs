@@ -2,6 +2,7 @@
 
 mod authorize;
 mod client_auth;
+mod client_document;
 mod consent;
 mod error;
 mod form;
@@ -18,6 +19,9 @@ use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{Router, http::HeaderMap, middleware, routing};
 
+use client_document::DocumentError;
+
+pub use client_document::{ClientDocuments, DocumentPolicy};
 pub use verifier::StoreVerifier;
 
 use crate::{
@@ -25,6 +29,7 @@ use crate::{
     identity::{self, IdentityState},
     model::{
         client::{Client, ClientId},
+        client_document::DocumentUrl,
         client_metadata::{GrantType, MetadataRules},
         resource::PublicUrl,
         scope::ScopeCatalogue,
@@ -55,6 +60,8 @@ pub struct OAuthState {
     pub lifetimes: TokenLifetimes,
     /// Clients that the operator set up.
     pub clients: Arc<HashMap<ClientId, Arc<Client>>>,
+    /// Clients that are known by a document; `None`: there are none.
+    pub documents: Option<Arc<ClientDocuments>>,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Arc<[ResourceServer]>,
     /// What the token endpoint offers.
@@ -116,12 +123,30 @@ pub struct TokenLifetimes {
 }
 
 impl OAuthState {
-    /// The client of that identifier: one that the operator set up, or one that registered.
+    /// The client of that identifier, as it was last seen: one that the operator set up, one that
+    /// registered, or one that is known by a document.
     async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, StoreError> {
         if let Some(client) = self.clients.get(id) {
             return Ok(Some(Arc::clone(client)));
         }
-        self.store.client(id).await
+        if !DocumentUrl::is_meant(id) {
+            return self.store.client(id).await;
+        }
+        match &self.documents {
+            Some(documents) => documents.kept(&*self.store, id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The same, as it is now: a document that may have changed is fetched.
+    async fn current_client(&self, id: &ClientId) -> Result<Option<Arc<Client>>, DocumentError> {
+        match &self.documents {
+            Some(documents) if DocumentUrl::is_meant(id) => {
+                let now = self.clock.now();
+                documents.current(&*self.store, id, now).await.map(Some)
+            }
+            _ => Ok(self.client(id).await?),
+        }
     }
 
     /// Counts a request against its address, if that is bounded.

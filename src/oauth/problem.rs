@@ -3,6 +3,7 @@
 
 use axum::{http::StatusCode, response::Response};
 
+use super::client_document::DocumentError;
 use crate::web::page::{Advice, Problem};
 
 /// The page for a client that is not registered here, with what helps with each kind of client.
@@ -31,6 +32,27 @@ pub(super) fn unknown_client() -> Problem {
                 "If that changes nothing",
                 "The app keeps its identity for this address. Only the operator of the server can \
                  help: by keeping its state in a durable store, or by giving it a new address.",
+            ),
+        ],
+    }
+}
+
+/// The page for a client whose metadata document cannot be used.
+pub(super) fn unusable_document(error: &DocumentError) -> Problem {
+    Problem {
+        title: "This app cannot be identified",
+        message: format!(
+            "The app is known by a description that it publishes, and {error}. Nothing was sent."
+        ),
+        advice: vec![
+            advice(
+                "",
+                "Try again in a few minutes: the app's own server may be out of reach for a while.",
+            ),
+            advice(
+                "If that changes nothing",
+                "The operator of this server can pin a copy of the description; tell them what \
+                 stands above.",
             ),
         ],
     }

@@ -76,6 +76,7 @@ pub(super) async fn post(
         issued_at: now,
         secret: secret.as_ref().map(ClientSecret::digest),
         registration_token: Some(token.digest()),
+        document: None,
         metadata,
     };
     let secret = secret.as_ref().map(ClientSecret::expose);
@@ -111,6 +112,7 @@ pub(super) async fn put(
         issued_at: client.issued_at,
         secret: digest,
         registration_token: Some(next_token.digest()),
+        document: None,
         metadata,
     };
     let secret = secret.as_ref().map(ClientSecret::expose);

@@ -50,6 +50,10 @@ pub trait Clients: Send + Sync {
     /// The client of that identifier.
     async fn client(&self, id: &ClientId) -> Result<Option<Arc<Client>>>;
 
+    /// Keeps what a client's metadata document says, instead of what it said before. A client that is
+    /// new counts as one that registered.
+    async fn keep_document(&self, client: Client) -> Result<()>;
+
     /// Replaces a client, if `registration_token` still is the one that manages it. `false`
     /// otherwise, or if there is no such client.
     async fn update_client(&self, registration_token: &Digest, client: Client) -> Result<bool>;

@@ -282,7 +282,9 @@ impl Page {
     /// What a person reads: the text without the tags, blanks folded.
     pub(crate) fn text(&self) -> String {
         let document = Html::parse_document(&self.answer.body);
-        let text: String = document.root_element().text().collect();
+        let read = Selector::parse("title, main").expect("a selector");
+        let texts: Vec<&str> = document.select(&read).flat_map(|e| e.text()).collect();
+        let text = texts.join(" ");
         text.split_whitespace().collect::<Vec<_>>().join(" ")
     }
 

@@ -14,6 +14,7 @@ mod raw;
 mod server;
 mod site;
 mod tls;
+pub(crate) mod vendor;
 
 pub(crate) use answer::Answer;
 pub(crate) use browser::{Arrival, Browser, Page};

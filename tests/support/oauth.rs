@@ -64,6 +64,16 @@ impl OAuthClient {
         Self::register_with(site, json!({ "redirect_uris": [redirect_uri] })).await
     }
 
+    /// A public client that need not register.
+    pub(crate) fn known_as(site: &Site, id: &str, redirect_uri: &str) -> Self {
+        Self {
+            site: site.clone(),
+            id: id.to_owned(),
+            secret: None,
+            redirect_uri: redirect_uri.to_owned(),
+        }
+    }
+
     /// The same with these members instead or besides.
     pub(crate) async fn register_with(site: &Site, members: Value) -> Self {
         let mut metadata = json!({

@@ -99,6 +99,16 @@ impl Clients for MemoryStore {
         Ok(state.clients.by_id.get(id).map(|e| Arc::clone(&e.client)))
     }
 
+    async fn keep_document(&self, client: Client) -> Result<()> {
+        let cap = self.limits.clients;
+        let clients = &mut self.write().clients;
+        match clients.by_id.get_mut(&client.id) {
+            Some(entry) => entry.client = Arc::new(client),
+            None => clients.insert(client, cap),
+        }
+        Ok(())
+    }
+
     async fn update_client(&self, registration_token: &Digest, client: Client) -> Result<bool> {
         let clients = &mut self.write().clients;
         let entry = clients.managed_by(&client.id, registration_token);
