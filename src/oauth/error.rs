@@ -55,6 +55,9 @@ pub(super) enum OAuthError {
     /// A registration access token or initial access token that is not good (RFC 6750 §3.1).
     #[error("{0}")]
     InvalidToken(&'static str),
+    /// No such token was sent. Nothing was wrong with it, so the challenge names no error.
+    #[error("{0}")]
+    MissingToken(&'static str),
     /// The operator lets nobody register.
     #[error("registration is closed here; ask the operator of the server for a client_id")]
     RegistrationClosed,
@@ -91,7 +94,9 @@ impl OAuthError {
             Self::InvalidTarget(_) => (StatusCode::BAD_REQUEST, "invalid_target"),
             Self::InvalidRedirectUri(_) => (StatusCode::BAD_REQUEST, "invalid_redirect_uri"),
             Self::InvalidClientMetadata(_) => (StatusCode::BAD_REQUEST, "invalid_client_metadata"),
-            Self::InvalidToken(_) => (StatusCode::UNAUTHORIZED, "invalid_token"),
+            Self::InvalidToken(_) | Self::MissingToken(_) => {
+                (StatusCode::UNAUTHORIZED, "invalid_token")
+            }
             Self::RegistrationClosed => (StatusCode::FORBIDDEN, "access_denied"),
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
@@ -148,6 +153,10 @@ impl IntoResponse for OAuthError {
             }
             Self::InvalidToken(_) => {
                 let bearer = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                headers.insert(header::WWW_AUTHENTICATE, bearer);
+            }
+            Self::MissingToken(_) => {
+                let bearer = HeaderValue::from_static("Bearer");
                 headers.insert(header::WWW_AUTHENTICATE, bearer);
             }
             Self::TooManyRequests(retry_after) => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Extension,
-    extract::{Path, Request, State},
+    extract::{Path, Request, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -30,8 +30,11 @@ pub(super) const CLIENT_PATH: &str = "/register/{client_id}";
 const MAX_BODY: usize = 64 * 1024;
 
 /// One text for every token that does not open the registration, so as to tell a stranger nothing.
-const NOT_YOURS: OAuthError =
-    OAuthError::InvalidToken("there is no such client, or the token is not its own");
+const NOT_ITS_OWN: &str = "there is no such client, or the token is not its own";
+const NOT_YOURS: OAuthError = OAuthError::InvalidToken(NOT_ITS_OWN);
+
+/// The client that a path names. One that is no text is nobody's.
+type Named = Result<Path<String>, PathRejection>;
 
 /// RFC 7591 §3.2.1 and RFC 7592 §3.
 #[derive(Serialize)]
@@ -88,20 +91,20 @@ pub(super) async fn post(
 /// Tells a client what it has registered (RFC 7592 §2.1). Its secret was told once and is not kept.
 pub(super) async fn get(
     State(oauth): State<OAuthState>,
-    Path(id): Path<String>,
+    named: Named,
     headers: HeaderMap,
 ) -> Result<Response, OAuthError> {
-    let (client, token) = authorized(&oauth, &id, &headers).await?;
+    let (client, token) = authorized(&oauth, named, &headers).await?;
     Ok(information(&oauth, StatusCode::OK, &client, None, &token))
 }
 
 /// Replaces what a client has registered (RFC 7592 §2.2). The token is another one from then on.
 pub(super) async fn put(
     State(oauth): State<OAuthState>,
-    Path(id): Path<String>,
+    named: Named,
     request: Request,
 ) -> Result<Response, OAuthError> {
-    let (client, token) = authorized(&oauth, &id, request.headers()).await?;
+    let (client, token) = authorized(&oauth, named, request.headers()).await?;
     let members = read(request).await?;
     check_update(&client, &members)?;
     let metadata = accept(&oauth, &members)?;
@@ -128,10 +131,10 @@ pub(super) async fn put(
 /// Forgets a client and ends what people have allowed it (RFC 7592 §2.3).
 pub(super) async fn delete(
     State(oauth): State<OAuthState>,
-    Path(id): Path<String>,
+    named: Named,
     headers: HeaderMap,
 ) -> Result<Response, OAuthError> {
-    let (client, token) = authorized(&oauth, &id, &headers).await?;
+    let (client, token) = authorized(&oauth, named, &headers).await?;
     if !oauth
         .store
         .remove_client(&client.id, &token.digest())
@@ -150,13 +153,12 @@ fn check_policy(oauth: &OAuthState, headers: &HeaderMap) -> Result<(), OAuthErro
         RegistrationPolicy::Closed => Err(OAuthError::RegistrationClosed),
         // RFC 7591 §3: an initial access token.
         RegistrationPolicy::WithToken(expected) => {
-            let presented = bearer(headers).map(Digest::of);
-            if presented.is_some_and(|presented| expected.matches(&presented)) {
+            let needed = "registration needs the initial access token that the operator gives out";
+            let presented = bearer(headers).ok_or(OAuthError::MissingToken(needed))?;
+            if expected.matches(&Digest::of(presented)) {
                 Ok(())
             } else {
-                Err(OAuthError::InvalidToken(
-                    "registration needs the initial access token that the operator gives out",
-                ))
+                Err(OAuthError::InvalidToken(needed))
             }
         }
     }
@@ -181,12 +183,14 @@ fn accept(oauth: &OAuthState, members: &Map<String, Value>) -> Result<ClientMeta
 /// The client of that name, for whoever holds its registration access token.
 async fn authorized(
     oauth: &OAuthState,
-    id: &str,
+    named: Named,
     headers: &HeaderMap,
 ) -> Result<(Arc<Client>, RegistrationToken), OAuthError> {
-    let token = RegistrationToken::presented(bearer(headers).ok_or(NOT_YOURS)?);
+    let Path(id) = named.map_err(|_| NOT_YOURS)?;
+    let token = bearer(headers).ok_or(OAuthError::MissingToken(NOT_ITS_OWN))?;
+    let token = RegistrationToken::presented(token);
     // RFC 7592 §2: a client that is not there is a token that is not good.
-    let client = oauth.store.client(&ClientId::presented(id)).await?;
+    let client = oauth.store.client(&ClientId::presented(&id)).await?;
     let client = client.filter(|client| {
         let expected = client.registration_token.as_ref();
         expected.is_some_and(|expected| expected.matches(&token.digest()))
@@ -221,7 +225,7 @@ fn check_update(client: &Client, members: &Map<String, Value>) -> Result<(), OAu
         }
     }
     match (&client.secret, members.get("client_secret")) {
-        (_, None) => Ok(()),
+        (_, None | Some(Value::Null)) => Ok(()),
         (Some(expected), Some(Value::String(secret))) if expected.matches(&Digest::of(secret)) => {
             Ok(())
         }
