@@ -12,11 +12,16 @@ use crate::web::page::Page;
 /// Where the page is, and where its form is sent.
 pub const PATH: &str = "/consent";
 
+/// The field of an answer that says which [`ConsentPrompt::appearance`] was shown.
+pub const APPEARANCE: &str = "appearance";
+
 /// A question to a person.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsentPrompt<'a> {
     /// Names the question; comes back with the answer.
     pub request: &'a str,
+    /// Tells what is shown of the one who asks from what might have been; comes back with the answer.
+    pub appearance: &'a str,
     /// Who asks, in their own words, if they gave any.
     pub client_name: Option<&'a str>,
     /// The host that vouches for that name, if one does.

@@ -1,5 +1,7 @@
 //! From a question to an answer: who is asked, what the answer means, and the code.
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
@@ -20,7 +22,7 @@ use crate::{
     },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
-    web::{note, params::Params, see_other},
+    web::{note, page::Problem, params::Params, see_other},
 };
 
 /// The address of the question.
@@ -122,8 +124,9 @@ async fn ask(
     let Some(person) = signed_in(oauth, headers, pending).await? else {
         return Ok(ask_to_sign_in(id, pending));
     };
-    let Some(client) = oauth.client(&pending.client).await? else {
-        return Ok(problem::unknown_client().with_status(StatusCode::BAD_REQUEST));
+    let client = match who_asks(oauth, pending).await? {
+        Ok(client) => client,
+        Err(problem) => return Ok(problem.with_status(StatusCode::BAD_REQUEST)),
     };
     if !pending.prompt.always && is_remembered(oauth, &person, &client, pending).await? {
         let now = oauth.clock.now();
@@ -144,6 +147,7 @@ async fn ask(
         .and_then(|_| DocumentUrl::parse(&client.id).ok());
     let prompt = consent::ConsentPrompt {
         request: id.expose(),
+        appearance: &client.appearance().to_base64url(),
         client_name: client.metadata.client_name.as_deref(),
         vouched_for_by: document.as_ref().map(DocumentUrl::host),
         destination: &pending.redirect_uri.display_host(),
@@ -152,6 +156,21 @@ async fn ask(
         abilities: &abilities,
     };
     Ok(prompt.ask(&person))
+}
+
+/// The client that a request is of. While a person thinks it may delete its registration, or take
+/// out the address that the answer was to go to.
+async fn who_asks(
+    oauth: &OAuthState,
+    pending: &PendingAuthorization,
+) -> Result<Result<Arc<Client>, Problem>, StoreError> {
+    let Some(client) = oauth.client(&pending.client).await? else {
+        return Ok(Err(problem::unknown_client()));
+    };
+    if client.redirect_uri(pending.redirect_uri.as_str()).is_none() {
+        return Ok(Err(problem::unregistered_redirect_uri()));
+    }
+    Ok(Ok(client))
 }
 
 /// A browser without our cookie follows up on a request that was posted across sites. It gets the
@@ -191,9 +210,17 @@ async fn answer(
     let Some(person) = signed_in(oauth, headers, &pending).await? else {
         return Ok(ask_to_sign_in(&id, &pending));
     };
-    let csrf = params.text("csrf").ok().flatten().unwrap_or_default();
-    if !consent::is_answer_of(&person, request, csrf) {
+    let client = match who_asks(oauth, &pending).await? {
+        Ok(client) => client,
+        Err(problem) => return Ok(problem.with_status(StatusCode::BAD_REQUEST)),
+    };
+    let field = |name| params.text(name).ok().flatten().unwrap_or_default();
+    if !consent::is_answer_of(&person, request, field("csrf")) {
         return Ok(identity::problem::not_our_form());
+    }
+    // Whoever was shown another name has not allowed this one.
+    if field(consent::APPEARANCE) != client.appearance().to_base64url() {
+        return ask(oauth, headers, &id, &browser, &pending).await;
     }
     let allowed = match params.text("decision") {
         Ok(Some("allow")) => true,
@@ -210,7 +237,7 @@ async fn answer(
     let Some(pending) = taken else {
         return Ok(problem::no_open_request());
     };
-    let answered = decide(oauth, &person, &pending, allowed).await?;
+    let answered = decide(oauth, &person, &client, &pending, allowed).await?;
     Ok(note::from_client(answered, pending.client.shared()))
 }
 
@@ -218,6 +245,7 @@ async fn answer(
 async fn decide(
     oauth: &OAuthState,
     person: &SignedIn,
+    client: &Client,
     pending: &PendingAuthorization,
     allowed: bool,
 ) -> Result<Response, StoreError> {
@@ -231,10 +259,8 @@ async fn decide(
     }
     // RFC 8252 §8.6: what waits on a loopback address or private-use scheme may be another program
     // next time, so the person is asked every time.
-    if !pending.redirect_uri.is_local()
-        && let Some(client) = oauth.client(&pending.client).await?
-    {
-        let consent = remembered_as(person, &client, pending);
+    if !pending.redirect_uri.is_local() {
+        let consent = remembered_as(person, client, pending);
         oauth.store.remember_consent(consent).await?;
     }
     issue_code(oauth, person, pending).await
@@ -252,7 +278,7 @@ async fn issue_code(
         redirect_uri: pending.redirect_uri.clone(),
         code_challenge: pending.code_challenge.clone(),
         scopes: pending.scopes.clone(),
-        resource: std::sync::Arc::clone(&pending.resource),
+        resource: Arc::clone(&pending.resource),
         expires_at: oauth.clock.now() + oauth.lifetimes.code,
     };
     oauth.store.insert_code(code.digest(), grant).await?;
