@@ -1,18 +1,13 @@
 //! Scopes of the operator's own: which token opens what, and how a client learns what it lacks.
 
-use std::{collections::HashMap, fs};
-
-use remote_mcp_auth::config::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Browser, McpClient, ModernClient, OAuthClient, Tokens, Workshop};
+use crate::support::{
+    Answer, Browser, McpClient, ModernClient, OAuthClient, Tokens, Workshop, config_file,
+};
 
 /// The scopes that the stories are about: one for reading, one for asking, one that covers both.
 const TABLE: &str = r#"
-listen = "127.0.0.1:0"
-admin_listen = "127.0.0.1:0"
-sign_in_passcode = "correct horse battery staple"
-
 [[scopes]]
 name = "read"
 description = "Read what is there"
@@ -38,11 +33,7 @@ implies = ["all"]
 "#;
 
 async fn shop() -> Workshop {
-    let directory = tempfile::tempdir().unwrap();
-    fs::write(directory.path().join("scopes.toml"), TABLE).unwrap();
-    let environment = |name: &str| (name == "CONFIG_FILE").then(|| "scopes.toml".into());
-    let config = Config::load(&HashMap::new(), &environment, directory.path()).unwrap();
-    Workshop::configured(config).await
+    Workshop::configured(config_file(TABLE)).await
 }
 
 /// Tokens with these scopes, after somebody has allowed them.

@@ -7,7 +7,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::support::{
-    Browser, McpClient, OAuthClient, Site, TestServer, Tokens, VERIFIER, connect,
+    Browser, McpClient, OAuthClient, Site, TestServer, Tokens, VERIFIER, basic, connect,
 };
 
 /// A client, and a code for it.
@@ -383,10 +383,6 @@ async fn two_connections_of_one_client_live_and_die_apart() {
 
     Tokens::of(&first.client.refresh(first.tokens.refresh_token()).await);
     Tokens::of(&first.client.refresh(second.refresh_token()).await);
-}
-
-fn basic(id: &str, secret: &str) -> String {
-    format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
 }
 
 #[tokio::test]

@@ -23,12 +23,12 @@ pub(crate) use fixtures::Workshop;
 pub(crate) use mcp::{McpClient, initialize_message};
 pub(crate) use modern::{CAPABILITIES_KEY, MODERN, ModernClient, TASKS, VERSION_KEY, header_form};
 pub(crate) use oauth::{
-    CHALLENGE, Connected, OAuthClient, REDIRECT_URI, Tokens, VERIFIER, connect,
+    CHALLENGE, Connected, OAuthClient, REDIRECT_URI, Tokens, VERIFIER, basic, connect,
 };
 pub(crate) use params::Params;
 pub(crate) use program::{Ended, Launch, Program};
 pub(crate) use raw::RawConnection;
-pub(crate) use server::TestServer;
+pub(crate) use server::{TestServer, config_file};
 pub(crate) use site::{Request, Site};
 pub(crate) use tls::TlsSite;
 

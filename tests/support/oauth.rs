@@ -1,8 +1,10 @@
 //! An OAuth client: it registers, sends people to `/authorize`, and trades codes for tokens.
 
-use serde_json::{Value, json};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use reqwest::Method;
+use serde_json::{Value, json, value::Index};
 
-use super::{Answer, Browser, McpClient, Params, Site};
+use super::{Answer, Browser, McpClient, Params, Request, Site};
 
 /// The verifier and the challenge of RFC 7636 Appendix B.
 pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
@@ -18,6 +20,14 @@ pub(crate) struct OAuthClient {
     pub(crate) id: String,
     pub(crate) secret: Option<String>,
     pub(crate) redirect_uri: String,
+    registration: Option<Registration>,
+}
+
+/// Where a client manages what it has registered, and with what (RFC 7592 §3).
+#[derive(Clone)]
+pub(crate) struct Registration {
+    pub(crate) uri: String,
+    pub(crate) token: String,
 }
 
 /// What the token endpoint gave.
@@ -71,40 +81,71 @@ impl OAuthClient {
             id: id.to_owned(),
             secret: None,
             redirect_uri: redirect_uri.to_owned(),
+            registration: None,
         }
+    }
+
+    /// The same client with this secret.
+    pub(crate) fn with_secret(mut self, secret: &str) -> Self {
+        self.secret = Some(secret.to_owned());
+        self
+    }
+
+    /// A client with a secret.
+    pub(crate) async fn register_confidential(site: &Site) -> Self {
+        let members = json!({ "token_endpoint_auth_method": "client_secret_basic" });
+        Self::register_with(site, members).await
     }
 
     /// The same with these members instead or besides.
     pub(crate) async fn register_with(site: &Site, members: Value) -> Self {
-        let mut metadata = json!({
-            "client_name": "Story client",
-            "redirect_uris": [REDIRECT_URI],
-            "grant_types": ["authorization_code", "refresh_token"],
-            "response_types": ["code"],
-            "token_endpoint_auth_method": "none",
+        let metadata = metadata(members);
+        let request = site.post("/register").json(&metadata);
+        let registered = request.send().await.expect(201).json();
+        let mut client = Self::known_as(site, text(&registered, "client_id"), "");
+        client.learn(&registered);
+        client
+    }
+
+    /// Takes over what an answer about its registration says.
+    fn learn(&mut self, registered: &Value) {
+        text(&registered["redirect_uris"], 0).clone_into(&mut self.redirect_uri);
+        self.secret = registered["client_secret"].as_str().map(ToOwned::to_owned);
+        self.registration = Some(Registration {
+            uri: text(registered, "registration_client_uri").to_owned(),
+            token: text(registered, "registration_access_token").to_owned(),
         });
-        for (name, value) in members.as_object().expect("an object of client metadata") {
-            metadata[name] = value.clone();
-        }
-        let answer = site
-            .post("/register")
-            .json(&metadata)
-            .send()
-            .await
-            .expect(201);
-        let registered = answer.json();
-        Self {
-            site: site.clone(),
-            id: registered["client_id"]
-                .as_str()
-                .expect("a client_id")
-                .to_owned(),
-            secret: registered["client_secret"].as_str().map(ToOwned::to_owned),
-            redirect_uri: metadata["redirect_uris"][0]
-                .as_str()
-                .expect("a redirect URI")
-                .to_owned(),
-        }
+    }
+
+    /// Where and with what it manages its registration.
+    pub(crate) fn registration(&self) -> &Registration {
+        self.registration.as_ref().expect("a registered client")
+    }
+
+    /// A request to its registration, with its token.
+    pub(crate) fn manage(&self, method: Method) -> Request {
+        let Registration { uri, token } = self.registration();
+        self.site.request(method, uri).bearer(token)
+    }
+
+    /// What an update to these members holds: all that a client has to send (RFC 7592 §2.2).
+    pub(crate) fn update_of(&self, members: Value) -> Value {
+        let mut update = metadata(members);
+        update["client_id"] = self.id.as_str().into();
+        update
+    }
+
+    /// Updates its registration, and returns what it is told.
+    pub(crate) async fn update(&mut self, members: Value) -> Value {
+        let request = self.manage(Method::PUT).json(&self.update_of(members));
+        let updated = request.send().await.expect(200).json();
+        self.learn(&updated);
+        updated
+    }
+
+    /// Deletes its registration.
+    pub(crate) async fn delete(&self) -> Answer {
+        self.manage(Method::DELETE).send().await
     }
 
     /// The parameters of a proper authorization request.
@@ -173,6 +214,23 @@ impl OAuthClient {
         self.site.post("/token").form(params).send().await
     }
 
+    /// A form post to an endpoint where clients say who they are, with what this one says.
+    pub(crate) async fn ask(&self, path: &str, params: Params) -> Answer {
+        let form = self.identified(params);
+        self.site.post(path).form(&form).send().await
+    }
+
+    /// Gives a token back (RFC 7009).
+    pub(crate) async fn revoke(&self, token: &str) -> Answer {
+        self.ask("/revoke", Params::of([("token", token)])).await
+    }
+
+    /// Asks about a token (RFC 7662).
+    pub(crate) async fn introspect(&self, token: &str) -> Answer {
+        self.ask("/introspect", Params::of([("token", token)]))
+            .await
+    }
+
     fn identified(&self, params: Params) -> Params {
         let params = params.and("client_id", &self.id);
         match &self.secret {
@@ -180,6 +238,37 @@ impl OAuthClient {
             None => params,
         }
     }
+}
+
+/// The metadata of a public client with one https redirect URI, but for these members.
+fn metadata(members: Value) -> Value {
+    let mut metadata = json!({
+        "client_name": "Story client",
+        "redirect_uris": [REDIRECT_URI],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "response_types": ["code"],
+        "token_endpoint_auth_method": "none",
+    });
+    let Value::Object(members) = members else {
+        panic!("client metadata is an object, not {members}");
+    };
+    for (name, value) in members {
+        metadata[name] = value;
+    }
+    metadata
+}
+
+#[track_caller]
+fn text(json: &Value, member: impl Index) -> &str {
+    let Some(text) = json[member].as_str() else {
+        panic!("a text is missing in {json}");
+    };
+    text
+}
+
+/// Credentials for the `Authorization` header.
+pub(crate) fn basic(id: &str, secret: &str) -> String {
+    format!("Basic {}", BASE64_STANDARD.encode(format!("{id}:{secret}")))
 }
 
 impl Tokens {

@@ -1,6 +1,6 @@
 //! The server itself, on a port of its own, with a clock that stories turn by hand.
 
-use std::{ops::Deref, sync::Arc, thread, time::Duration};
+use std::{collections::HashMap, fs, ops::Deref, sync::Arc, thread, time::Duration};
 
 use remote_mcp_auth::{
     CancellationToken, Server, ServerBuilder,
@@ -22,6 +22,22 @@ pub(crate) struct TestServer {
     stopped: oneshot::Receiver<()>,
 }
 
+/// The ports and the passcode of every server here.
+const DEFAULTS: [(&str, &str); 3] = [
+    ("listen", "127.0.0.1:0"),
+    ("admin_listen", "127.0.0.1:0"),
+    ("sign_in_passcode", PASSCODE),
+];
+
+/// The configuration of a server that reads this file.
+pub(crate) fn config_file(contents: &str) -> Config {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("server.toml"), contents).expect("a file");
+    let flags = HashMap::from(DEFAULTS.map(|(key, value)| (key, value.to_owned())));
+    let environment = |name: &str| (name == "CONFIG_FILE").then(|| "server.toml".into());
+    Config::load(&flags, &environment, directory.path()).expect("a valid file")
+}
+
 impl TestServer {
     /// With the settings of a first run, but for the passcode and the ports.
     pub(crate) async fn start() -> Self {
@@ -38,15 +54,15 @@ impl TestServer {
         settings: [(&str, &str); N],
         offer: impl FnOnce(ServerBuilder) -> ServerBuilder + Send + 'static,
     ) -> Self {
-        let defaults = [
-            ("listen", "127.0.0.1:0"),
-            ("admin_listen", "127.0.0.1:0"),
-            ("sign_in_passcode", PASSCODE),
-        ];
         let set_here = |key: &str| settings.iter().any(|(other, _)| *other == key);
-        let defaults = defaults.into_iter().filter(|(key, _)| !set_here(key));
+        let defaults = DEFAULTS.into_iter().filter(|(key, _)| !set_here(key));
         let config = Config::from_settings(defaults.chain(settings)).expect("valid settings");
         Self::configured(config, offer).await
+    }
+
+    /// With what a configuration file says besides.
+    pub(crate) async fn reading(file: &str) -> Self {
+        Self::configured(config_file(file), |builder| builder).await
     }
 
     /// With this configuration, whatever it says.
