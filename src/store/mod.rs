@@ -145,7 +145,7 @@ pub trait Grants: Send + Sync {
     ) -> Result<RefreshOutcome>;
 
     /// Replaces the answer of a token that was used, if it still is `previous`: the access token
-    /// in it has expired within the grace window. `false` if somebody else was first.
+    /// in it has ended within the grace window. `false` if somebody else was first.
     async fn replace_answer(
         &self,
         token: &Digest,

@@ -66,8 +66,8 @@ pub(super) async fn refresh(
     }
 }
 
-/// Gives the answer that was given before. If its access token has expired meanwhile, that one is
-/// replaced.
+/// Gives the answer that was given before. If its access token has expired meanwhile, or the client
+/// has given that back, it is replaced.
 async fn repeat(
     oauth: &OAuthState,
     used: &RefreshToken,
@@ -77,7 +77,8 @@ async fn repeat(
 ) -> Result<RefreshAnswer, OAuthError> {
     loop {
         let answer = RefreshAnswer::unseal(&kept, used, now).map_err(internal)?;
-        if answer.access_expires_at > now {
+        let access = answer.access_token.digest();
+        if oauth.store.access_token(&access, now).await?.is_some() {
             return Ok(answer);
         }
         let scopes = ScopeSet::parse(&answer.scope);
