@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{Arrival, Browser, OAuthClient, Page, Params, TestServer, Tokens};
+use crate::support::{
+    Arrival, Browser, OAuthClient, Page, Params, REDIRECT_URI, TestServer, Tokens,
+};
 
 async fn consent_page(server: &TestServer, client: &OAuthClient) -> (Browser, Page) {
     let mut browser = Browser::new(server);
@@ -392,4 +394,68 @@ async fn signing_in_in_a_second_tab_leaves_the_question_in_the_first_open() {
     browser.sign_in(&second_tab).await;
     let allowed = browser.submit(&question.decision("allow")).await;
     allowed.client().code();
+}
+
+#[tokio::test]
+async fn a_client_that_changes_what_people_see_of_it_is_asked_about_again() {
+    let server = TestServer::start().await;
+    for change in [
+        json!({ "client_name": "Somebody else" }),
+        json!({ "client_name": null }),
+        json!({ "redirect_uris": [REDIRECT_URI, "https://client.example/other"] }),
+    ] {
+        let mut client = OAuthClient::register(&server).await;
+        let mut browser = Browser::new(&server);
+        client.code(&mut browser).await;
+        assert!(!asks_again(&mut browser, &client.authorize_url()).await);
+
+        client.update(change.clone()).await;
+        let asked = asks_again(&mut browser, &client.authorize_url()).await;
+        assert!(asked, "{change}");
+        // The new answer is remembered as the old one was.
+        client.code(&mut browser).await;
+        assert!(!asks_again(&mut browser, &client.authorize_url()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_changes_what_nobody_sees_is_not_asked_about_again() {
+    let server = TestServer::start().await;
+    let mut client = OAuthClient::register(&server).await;
+    let mut browser = Browser::new(&server);
+    client.code(&mut browser).await;
+
+    for change in [
+        json!({}),
+        json!({ "client_uri": "https://client.example/about" }),
+        json!({ "contacts": ["operator@client.example"], "software_version": "2.0.0" }),
+        json!({ "token_endpoint_auth_method": "client_secret_basic" }),
+    ] {
+        client.update(change.clone()).await;
+        let asked = asks_again(&mut browser, &client.authorize_url()).await;
+        assert!(!asked, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn who_was_shown_another_name_has_not_allowed_this_one() {
+    let server = TestServer::start().await;
+    let mut client = OAuthClient::register(&server).await;
+    let (mut browser, shown) = consent_page(&server, &client).await;
+    client.update(json!({ "client_name": "Quite another" })).await;
+
+    // Nor has somebody whose form does not say what was shown.
+    for answer in [
+        shown.decision("allow"),
+        shown.decision("allow").without("appearance"),
+    ] {
+        let again = browser.submit(&answer).await.page();
+        assert!(again.asks_for_consent(), "{:#?}", again.answer);
+        assert!(again.text().contains("Quite another"), "{}", again.text());
+        assert!(asks_again(&mut browser, &client.authorize_url()).await);
+    }
+    let again = browser.open(&shown.url).await.page();
+    let callback = browser.submit(&again.decision("allow")).await.client();
+    Tokens::of(&client.redeem(&callback.code()).await);
+    assert!(!asks_again(&mut browser, &client.authorize_url()).await);
 }

@@ -45,6 +45,7 @@ mod real_clients;
 mod refresh_rotation;
 mod registration;
 mod registration_limits;
+mod revocation;
 mod scopes;
 mod store_contract;
 mod support;
