@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Request, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -24,7 +25,7 @@ use crate::{
     },
     secret::Digest,
     store::StoreError,
-    web::{Json, NoStore},
+    web::{Json, NoStore, client_address::Connection},
 };
 
 /// Where tokens are asked about.
@@ -58,11 +59,23 @@ enum Found {
 /// Tells what a token is good for, to whoever may know.
 pub(super) async fn post(
     State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Result<Response, OAuthError> {
     let headers = request.headers().clone();
+    let answering = answer(&oauth, &headers, request);
+    oauth
+        .counting_refusals(connection, &headers, answering)
+        .await
+}
+
+async fn answer(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    request: Request,
+) -> Result<Response, OAuthError> {
     let params = form::read(request).await?;
-    let caller = client_auth::caller(&oauth, &headers, &params).await?;
+    let caller = client_auth::caller(oauth, headers, &params).await?;
     // RFC 7662 §2.1: whoever is not authenticated could try out tokens that it found.
     if let Caller::Client(client) = &caller
         && client.is_public()
@@ -73,9 +86,9 @@ pub(super) async fn post(
         });
     }
     let token = Digest::of(form::required(&params, "token")?);
-    let found = find(&oauth, &token).await?;
+    let found = find(oauth, &token).await?;
     let body = match found.filter(|found| may_know(&caller, found)) {
-        Some(found) => Json(StatusCode::OK, found.describe(&oauth)).into_response(),
+        Some(found) => Json(StatusCode::OK, found.describe(oauth)).into_response(),
         // RFC 7662 §2.2: of any other token nothing is said, not even why.
         None => Json(StatusCode::OK, json!({ "active": false })).into_response(),
     };

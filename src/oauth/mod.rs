@@ -20,6 +20,7 @@ use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
 use axum::{Router, http::HeaderMap, middleware, routing};
 
 use client_document::DocumentError;
+use error::OAuthError;
 
 pub use client_document::{ClientDocuments, DocumentPolicy};
 pub use verifier::StoreVerifier;
@@ -147,6 +148,24 @@ impl OAuthState {
             }
             _ => Ok(self.client(id).await?),
         }
+    }
+
+    /// Answers a request to an endpoint at which secrets could be guessed (RFC 6749 §2.3.1). As at the
+    /// token endpoint, only what is refused counts against its address.
+    async fn counting_refusals<T>(
+        &self,
+        connection: Connection,
+        headers: &HeaderMap,
+        answering: impl Future<Output = Result<T, OAuthError>>,
+    ) -> Result<T, OAuthError> {
+        let turn = self
+            .take_turn(self.throttles.token.as_deref(), connection, headers)
+            .map_err(OAuthError::TooManyRequests)?;
+        let answer = answering.await;
+        if answer.is_ok() {
+            turn.give_back(self);
+        }
+        answer
     }
 
     /// Counts a request against its address, if that is bounded.

@@ -1,6 +1,7 @@
 //! Token revocation (RFC 7009). A refresh token ends the whole grant; an access token ends alone.
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -10,7 +11,7 @@ use super::{OAuthState, client_auth, error::OAuthError, form};
 use crate::{
     model::client::Client,
     secret::Digest,
-    web::{NoStore, note, params::Params},
+    web::{NoStore, client_address::Connection, note, params::Params},
 };
 
 /// Where clients give tokens back.
@@ -22,14 +23,20 @@ const NOT_THEIRS: OAuthError = OAuthError::InvalidGrant("the token belongs to an
 /// Ends a token.
 pub(super) async fn post(
     State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
     request: Request,
 ) -> Result<Response, OAuthError> {
     let headers = request.headers().clone();
-    let params = form::read(request).await?;
-    let client = client_auth::authenticated(&oauth, &headers, &params).await?;
-    revoke(&oauth, &client, &params).await?;
-    let response = NoStore(StatusCode::OK).into_response();
-    Ok(note::from_client(response, client.id.shared()))
+    let answering = async {
+        let params = form::read(request).await?;
+        let client = client_auth::authenticated(&oauth, &headers, &params).await?;
+        revoke(&oauth, &client, &params).await?;
+        let response = NoStore(StatusCode::OK).into_response();
+        Ok(note::from_client(response, client.id.shared()))
+    };
+    oauth
+        .counting_refusals(connection, &headers, answering)
+        .await
 }
 
 /// A hint about the kind of token is not needed: it is one of two, or none.
