@@ -442,7 +442,9 @@ async fn who_was_shown_another_name_has_not_allowed_this_one() {
     let server = TestServer::start().await;
     let mut client = OAuthClient::register(&server).await;
     let (mut browser, shown) = consent_page(&server, &client).await;
-    client.update(json!({ "client_name": "Quite another" })).await;
+    client
+        .update(json!({ "client_name": "Quite another" }))
+        .await;
 
     // Nor has somebody whose form does not say what was shown.
     for answer in [

@@ -50,3 +50,4 @@ mod scopes;
 mod store_contract;
 mod support;
 mod token_exchange;
+mod token_limits;

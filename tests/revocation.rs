@@ -225,7 +225,12 @@ async fn who_asks_is_named_and_so_is_what_is_missing() {
     let id = connected.client.id.as_str();
 
     for (params, status, error, name) in [
-        (Params::of([("client_id", id)]), 400, "invalid_request", "token"),
+        (
+            Params::of([("client_id", id)]),
+            400,
+            "invalid_request",
+            "token",
+        ),
         (
             Params::of([("client_id", id), ("token", "")]),
             400,
@@ -238,7 +243,12 @@ async fn who_asks_is_named_and_so_is_what_is_missing() {
             "invalid_request",
             "token",
         ),
-        (Params::of([("token", token)]), 401, "invalid_client", "client_id"),
+        (
+            Params::of([("token", token)]),
+            401,
+            "invalid_client",
+            "client_id",
+        ),
         (
             Params::of([("token", token), ("client_id", "nobody")]),
             401,
@@ -246,7 +256,11 @@ async fn who_asks_is_named_and_so_is_what_is_missing() {
             "client_id",
         ),
         (
-            Params::of([("token", token), ("client_id", id), ("client_secret", "mine")]),
+            Params::of([
+                ("token", token),
+                ("client_id", id),
+                ("client_secret", "mine"),
+            ]),
             401,
             "invalid_client",
             "public",
@@ -259,9 +273,15 @@ async fn who_asks_is_named_and_so_is_what_is_missing() {
     }
     // Tokens in URLs end up in logs.
     let in_query = format!("/revoke?{}", Params::of([("token", token)]).encoded());
-    let request = server.post(&in_query).form(&Params::of([("client_id", id)]));
+    let request = server
+        .post(&in_query)
+        .form(&Params::of([("client_id", id)]));
     request.send().await.oauth_error(400, "invalid_request");
-    server.get(&in_query).send().await.oauth_error(405, "invalid_request");
+    server
+        .get(&in_query)
+        .send()
+        .await
+        .oauth_error(405, "invalid_request");
     assert!(opens(&server, &connected.tokens.access).await);
 }
 
