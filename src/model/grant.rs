@@ -160,6 +160,8 @@ impl fmt::Debug for SealedAnswer {
 pub struct StoredRefreshToken {
     /// What it continues.
     pub grant: Arc<Grant>,
+    /// Since when.
+    pub issued_at: Timestamp,
     /// Until when.
     pub expires_at: Timestamp,
     /// The token that it replaced; `None` for a grant's first.

@@ -150,7 +150,7 @@ impl Found {
                 token_type: None,
                 iss: oauth.public_url.origin(),
                 aud: &refresh.grant.resource,
-                iat: seconds(refresh.grant.created_at),
+                iat: seconds(refresh.issued_at),
                 exp: seconds(refresh.expires_at),
                 grant_id: refresh.grant.id.to_string(),
             },

@@ -39,6 +39,7 @@ pub(super) async fn a_refresh_token_is_found_until_the_exact_moment_of_its_expir
     let token = digest("app refresh");
     let found = store.refresh_token(&token, NOW).await.unwrap().unwrap();
     assert_eq!(format!("{:?}", found.grant), format!("{grant:?}"));
+    assert_eq!(found.issued_at, NOW);
     assert_eq!(found.expires_at, NOW + REFRESH_TTL);
     assert!(found.predecessor.is_none() && found.rotation.is_none());
 

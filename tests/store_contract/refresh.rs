@@ -46,6 +46,7 @@ pub(super) async fn a_refresh_token_is_replaced_by_its_successor(store: Arc<dyn 
     let next = next.unwrap();
     assert_eq!(next.predecessor, Some(digest("1 refresh")));
     assert_eq!(next.grant.id, grant.id);
+    assert_eq!(next.issued_at, now);
     assert_eq!(next.expires_at, now + REFRESH_TTL);
     assert!(next.rotation.is_none());
     // Calls that are under way with the old access token go on.

@@ -58,6 +58,7 @@ impl GrantTable {
         if let Some((digest, expires_at)) = issue.refresh {
             let token = StoredRefreshToken {
                 grant,
+                issued_at: now,
                 expires_at,
                 predecessor: None,
                 rotation: None,
@@ -120,6 +121,7 @@ impl GrantTable {
         self.keep_access(grant.id, successor.access, now);
         let next = StoredRefreshToken {
             grant,
+            issued_at: now,
             expires_at: successor.expires_at,
             predecessor: Some(*token),
             rotation: None,
