@@ -23,6 +23,7 @@ mod fetch;
 mod gotchas;
 mod hostile_input;
 mod hostile_sizes;
+mod introspection;
 mod layering;
 mod legacy_calls;
 mod legacy_requests;
