@@ -293,9 +293,24 @@ impl Config {
             redirect_hosts: read.list("registration_redirect_hosts", host_name),
         };
         let scopes = scopes::read(raw.tables("scopes"), &mut read.errors);
-        let clients = raw.tables("clients");
-        let clients = clients::read(clients, &metadata_rules, environment, &mut read.errors);
-        let servers = raw.tables("resource_servers");
+        let scopes = if scopes.is_empty() {
+            ScopeCatalogue::built_in()
+        } else {
+            ScopeCatalogue::new(scopes)
+        };
+        let clients = clients::read(
+            raw.tables("clients"),
+            &metadata_rules,
+            &scopes,
+            environment,
+            &mut read.errors,
+        );
+        let resource_servers = clients::read_resource_servers(
+            raw.tables("resource_servers"),
+            &clients,
+            environment,
+            &mut read.errors,
+        );
         let pinned = raw.tables("pinned_documents");
         let hosts = DocumentHosts {
             allowed: read.list("client_document_hosts", host_name),
@@ -321,16 +336,8 @@ impl Config {
             pinned_documents: clients::read_pinned(pinned, &metadata_rules, &mut read.errors),
             metadata_rules,
             clients,
-            resource_servers: clients::read_resource_servers(
-                servers,
-                environment,
-                &mut read.errors,
-            ),
-            scopes: if scopes.is_empty() {
-                ScopeCatalogue::built_in()
-            } else {
-                ScopeCatalogue::new(scopes)
-            },
+            resource_servers,
+            scopes,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
