@@ -138,14 +138,15 @@ fn check_scope(table: &Table, scopes: &ScopeCatalogue) -> Result<(), String> {
     }
 }
 
-/// Printable, and no URL: those name metadata documents.
+/// Printable, no URL (those name metadata documents), and the same in a Basic header whether it is
+/// encoded there or not.
 fn identifier(table: &Table) -> Result<String, String> {
     let id = table.text("client_id")?;
-    let is_plain = id.len() <= 200 && id.bytes().all(|b| b.is_ascii_graphic() && b != b':');
-    if is_plain {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b':' | b'%');
+    if id.len() <= 200 && id.bytes().all(is_allowed) {
         Ok(id)
     } else {
-        Err("client_id must be up to 200 printable ASCII characters, without a colon".to_owned())
+        Err("client_id must be up to 200 printable ASCII characters, without : and %".to_owned())
     }
 }
 
@@ -295,6 +296,7 @@ mod tests {
             (vec!["client_id = \" \"", uris], "client_id must be a text"),
             (vec!["client_id = \"a b\"", uris], "client_id must be"),
             (vec!["client_id = \"a:b\"", uris], "client_id must be"),
+            (vec!["client_id = \"a%b\"", uris], "client_id must be"),
             (
                 vec!["client_id = \"https://a.example\"", uris],
                 "client_id must be",

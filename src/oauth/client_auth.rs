@@ -16,7 +16,8 @@ use crate::{
 /// What a request says about its sender.
 struct Credentials {
     id: String,
-    secret: Option<String>,
+    /// The readings of what was sent as the secret; none: nothing was.
+    secrets: Vec<String>,
     /// Whether they came in the `Authorization` header.
     basic: bool,
 }
@@ -93,10 +94,10 @@ impl Claim {
     /// Checks the client's secret, if it has one. A confidential client may use either place for
     /// it: libraries choose one by a default of their own, and neither is weaker.
     pub(super) fn prove(&self) -> Result<&Client, OAuthError> {
-        match (&self.client.secret, &self.credentials.secret) {
-            (None, None) => {}
-            (Some(expected), _) => self.credentials.check_secret(expected)?,
-            (None, Some(_)) => {
+        match &self.client.secret {
+            Some(expected) => self.credentials.check_secret(expected)?,
+            None if self.credentials.secrets.is_empty() => {}
+            None => {
                 let refused = "this client is public and has no secret";
                 return Err(self.credentials.refused(refused));
             }
@@ -107,10 +108,11 @@ impl Claim {
 
 impl Credentials {
     fn check_secret(&self, expected: &Digest) -> Result<(), OAuthError> {
-        let Some(presented) = &self.secret else {
+        if self.secrets.is_empty() {
             return Err(self.refused("this client has to authenticate with its secret"));
-        };
-        if expected.matches(&Digest::of(presented)) {
+        }
+        let is_right = |secret: &String| expected.matches(&Digest::of(secret));
+        if self.secrets.iter().any(is_right) {
             return Ok(());
         }
         tracing::warn!(event = "client_authentication_failed", client.id = %self.id, "wrong client secret");
@@ -146,7 +148,7 @@ fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAut
         })?;
         return Ok(Credentials {
             id: id.to_owned(),
-            secret: body_secret.map(str::to_owned),
+            secrets: body_secret.map(str::to_owned).into_iter().collect(),
             basic: false,
         });
     };
@@ -156,10 +158,11 @@ fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAut
             "use one way to authenticate, not several".to_owned(),
         ));
     }
-    let (id, secret) = decode_basic(authorization.as_bytes()).ok_or(OAuthError::InvalidClient {
-        description: "the Authorization header is not HTTP Basic with a client_id".into(),
-        challenge: true,
-    })?;
+    let (id, secrets) =
+        decode_basic(authorization.as_bytes()).ok_or(OAuthError::InvalidClient {
+            description: "the Authorization header is not HTTP Basic with a client_id".into(),
+            challenge: true,
+        })?;
     if body_id.is_some_and(|body_id| body_id != id) {
         return Err(OAuthError::InvalidRequest(
             "client_id is not the one in the Authorization header".to_owned(),
@@ -167,23 +170,31 @@ fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAut
     }
     Ok(Credentials {
         id,
-        secret: (!secret.is_empty()).then_some(secret),
+        secrets,
         basic: true,
     })
 }
 
-/// RFC 6749 §2.3.1: both halves are form-encoded before they are joined. Identifiers and secrets
-/// of ours read the same to clients that forget to.
-fn decode_basic(header: &[u8]) -> Option<(String, String)> {
+/// RFC 6749 §2.3.1: both halves are form-encoded before they are joined. Many clients forget to, and
+/// some write a blank as `%20`. To our own secrets it is all the same; one that an operator has chosen
+/// can read differently, so every reading is tried.
+fn decode_basic(header: &[u8]) -> Option<(String, Vec<String>)> {
     let (scheme, encoded) = std::str::from_utf8(header).ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("Basic") {
         return None;
     }
     let decoded = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
     let (id, secret) = decoded.split_once(':')?;
-    let half = |text: &str| -> Option<String> {
+    let unescaped = |text: &str| -> Option<String> {
         let decoded = percent_decode(text.as_bytes()).decode_utf8().ok()?;
         Some(decoded.into_owned())
     };
-    Some((half(id)?, half(secret)?))
+    let readings = [
+        unescaped(&secret.replace('+', " ")),
+        unescaped(secret),
+        Some(secret.to_owned()),
+    ];
+    let readings = readings.into_iter().flatten();
+    let secrets = readings.filter(|secret| !secret.is_empty());
+    Some((unescaped(id)?, secrets.collect()))
 }
