@@ -38,18 +38,19 @@ pub(super) async fn issue(
         ));
     }
     check_resource(oauth, params)?;
+    let scopes = scopes(oauth, client, params)?;
     let now = oauth.clock.now();
     let grant = Grant {
         id: GrantId::of_client(&client.id),
         user: UserId::of_client(&client.id),
         client: client.id.clone(),
         client_name: client.display_name().to_owned(),
-        scopes: scopes(oauth, client, params)?,
+        scopes: allowed(oauth, client),
         resource: Arc::clone(oauth.public_url.resource()),
         created_at: now,
         last_used_at: now,
     };
-    let (token, access) = mint_access_token(oauth, &grant, grant.scopes.clone(), now);
+    let (token, access) = mint_access_token(oauth, &grant, scopes, now);
     let answer = TokenAnswer::new(token, &access, None, now);
     let issue = Issue {
         grant,
@@ -61,13 +62,27 @@ pub(super) async fn issue(
     Ok(answer)
 }
 
+/// All that the client may have, whatever it asks for this time: what the operator wrote for it, or
+/// everything.
+fn allowed(oauth: &OAuthState, client: &Client) -> ScopeSet {
+    match client.metadata.scope.as_deref() {
+        Some(scope) => ScopeSet::parse(scope),
+        None => oauth
+            .scopes
+            .resource_scopes()
+            .map(|definition| definition.scope.clone())
+            .collect(),
+    }
+}
+
 /// What was asked for, within what the operator wrote for this client. Without either it is the
 /// default.
 fn scopes(oauth: &OAuthState, client: &Client, params: &Params) -> Result<ScopeSet, OAuthError> {
-    let asked = ScopeSet::parse(params.text("scope")?.unwrap_or_default());
+    let text = params.text("scope")?.unwrap_or_default();
+    let asked = ScopeSet::parse(text);
     let allowed = client.metadata.scope.as_deref().map(ScopeSet::parse);
     let wanted = match &allowed {
-        Some(allowed) if asked.is_empty() => allowed.clone(),
+        Some(allowed) if text.trim().is_empty() => allowed.clone(),
         Some(allowed) => allowed.intersection(&asked),
         None => asked,
     };
