@@ -16,6 +16,7 @@ use crate::{
     model::{
         authorization::{CodeChallenge, PendingAuthorization, Prompt},
         client::{Client, ClientId},
+        client_metadata::GrantType,
         redirect_uri::RedirectUri,
         scope::ScopeSet,
     },
@@ -325,6 +326,16 @@ fn decide(
     params: &Params,
 ) -> Result<PendingAuthorization, ErrorReply> {
     form::each_once(params)?;
+    if !client
+        .metadata
+        .grant_types
+        .contains(&GrantType::AuthorizationCode)
+    {
+        return Err(ErrorReply {
+            error: "unauthorized_client",
+            description: "the operator has not allowed this client to ask people".to_owned(),
+        });
+    }
     if reply_to.state.as_ref().is_some_and(|s| s.len() > MAX_STATE) {
         return Err(invalid_request(format!(
             "state may have {MAX_STATE} bytes at most"
