@@ -10,6 +10,7 @@ mod authorization;
 mod bearer_challenges;
 mod client_documents;
 mod conformance_fixture;
+mod client_credentials;
 mod client_management;
 mod connection;
 mod consent;
