@@ -47,6 +47,7 @@ mod real_clients;
 mod refresh_rotation;
 mod registration;
 mod registration_limits;
+mod registration_policy;
 mod revocation;
 mod scopes;
 mod store_contract;
