@@ -139,22 +139,13 @@ async fn authorize(
 ) -> Result<Response, AuthorizeError> {
     let known = cookies::browser(headers, &oauth.public_url);
     let browser = known.unwrap_or_else(BrowserId::mint);
-    let request = match params.text("request_uri") {
-        Ok(Some(request_uri)) => pushed(oauth, client, request_uri).await?,
-        _ => validate(oauth, client, params)?,
-    };
     let pending = PendingAuthorization {
         browser: Some(browser.digest()),
-        ..request
+        ..requested(oauth, client, params).await?
     };
     // Somebody who has signed in and allowed this before is not asked; nothing is kept then.
     if let Some(response) = consent::without_asking(oauth, headers, client, &pending).await? {
         return Ok(response);
-    }
-    if pending.prompt.never {
-        let reply = consent::why_not_without_asking(oauth, headers, &pending).await?;
-        let reply_to = ReplyTo::of(&pending);
-        return Err(AuthorizeError::RedirectToClient(reply_to, reply));
     }
     let mut response = ask(oauth, pending, connection, headers).await?;
     let cookie = cookies::set_browser(&browser, &oauth.public_url);
@@ -178,29 +169,40 @@ pub(super) async fn post(
         Ok(client) => client,
         Err(error) => return refuse(&oauth, error),
     };
-    let answer = match validate(&oauth, &client, &params) {
-        Ok(pending) => {
-            let prompt = Prompt {
-                always: true,
-                ..pending.prompt
-            };
-            let pending = PendingAuthorization { prompt, ..pending };
-            ask(&oauth, pending, connection, &headers).await
-        }
-        Err(error) => Err(error),
-    };
+    let answer = ask_anew(&oauth, &client, &params, connection, &headers).await;
     let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
     note::from_client(answer, client.id.shared())
 }
 
-/// Keeps the request and sends the browser to the question. It is open to everyone, and what is
-/// kept has a cap: nobody may fill it alone and drive out what others wait for.
+async fn ask_anew(
+    oauth: &OAuthState,
+    client: &Client,
+    params: &Params,
+    connection: Connection,
+    headers: &HeaderMap,
+) -> Result<Response, AuthorizeError> {
+    let request = requested(oauth, client, params).await?;
+    let prompt = Prompt {
+        always: true,
+        ..request.prompt
+    };
+    let pending = PendingAuthorization { prompt, ..request };
+    ask(oauth, pending, connection, headers).await
+}
+
+/// Keeps the request and sends the browser to the question, if there may be one. It is open to
+/// everyone, and what is kept has a cap: nobody may fill it alone and drive out what others wait for.
 async fn ask(
     oauth: &OAuthState,
     pending: PendingAuthorization,
     connection: Connection,
     headers: &HeaderMap,
 ) -> Result<Response, AuthorizeError> {
+    if pending.prompt.never {
+        let reply = consent::why_not_without_asking(oauth, headers, &pending).await?;
+        let reply_to = ReplyTo::of(&pending);
+        return Err(AuthorizeError::RedirectToClient(reply_to, reply));
+    }
     oauth
         .take_turn(
             oauth.throttles.authorization.as_deref(),
@@ -222,6 +224,18 @@ fn refuse(oauth: &OAuthState, error: AuthorizeError) -> Response {
     }
 }
 
+/// What the browser brings: a request, or the name of one.
+async fn requested(
+    oauth: &OAuthState,
+    client: &Client,
+    params: &Params,
+) -> Result<PendingAuthorization, AuthorizeError> {
+    match params.text("request_uri") {
+        Ok(Some(request_uri)) => pushed(oauth, client, request_uri).await,
+        _ => validate(oauth, client, params),
+    }
+}
+
 /// The request that a client pushed beforehand (RFC 9126 §4). Browsers may bring it twice: a program
 /// looks before the person does.
 async fn pushed(
@@ -239,6 +253,11 @@ async fn pushed(
         let message = "The app's request has expired or is not its own.".to_owned();
         AuthorizeError::ShowToUser(problem::malformed(message))
     })?;
+    // It may have taken the address out since.
+    if client.redirect_uri(pushed.redirect_uri.as_str()).is_none() {
+        let problem = problem::unregistered_redirect_uri();
+        return Err(AuthorizeError::ShowToUser(problem));
+    }
     Ok(PendingAuthorization {
         expires_at: now + PENDING_TTL,
         ..(*pushed).clone()
@@ -391,7 +410,7 @@ fn prompt(params: &Params, now: Timestamp) -> Result<Prompt, ErrorReply> {
     let values: Vec<&str> = params
         .text("prompt")?
         .unwrap_or_default()
-        .split(' ')
+        .split_ascii_whitespace()
         .collect();
     let asks_for = |value| values.contains(&value);
     if asks_for("none") && values.len() > 1 {
