@@ -43,6 +43,7 @@ mod modern_surface;
 mod modern_task_input;
 mod modern_tasks;
 mod process;
+mod prompts;
 mod pushed_authorization;
 mod real_clients;
 mod refresh_rotation;
