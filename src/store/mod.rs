@@ -58,7 +58,8 @@ pub trait Clients: Send + Sync {
     /// otherwise, or if there is no such client.
     async fn update_client(&self, registration_token: &Digest, client: Client) -> Result<bool>;
 
-    /// Forgets a client and ends its grants, on the same condition.
+    /// Forgets a client, its codes and what people have allowed it, on the same condition. Nothing
+    /// begins under its name afterwards, whoever was about to.
     async fn remove_client(&self, id: &ClientId, registration_token: &Digest) -> Result<bool>;
 }
 

@@ -88,6 +88,13 @@ impl AuthorizationTable {
             .retain(|consent| consent.user != *user || consent.client != *client);
     }
 
+    /// Codes and consent of a client that is gone. What waits for a person stays: the page that they
+    /// come to says that the client is gone.
+    pub(super) fn forget_client(&mut self, client: &ClientId) {
+        self.codes.retain(|_, stored| stored.code.client != *client);
+        self.consents.retain(|consent| consent.client != *client);
+    }
+
     pub(super) fn sweep(&mut self, now: Timestamp) {
         self.pending.sweep(now);
         self.pushed.sweep(now);

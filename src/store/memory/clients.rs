@@ -122,6 +122,7 @@ impl Clients for MemoryStore {
                 return Ok(false);
             }
             state.clients.remove(id);
+            state.authorizations.forget_client(id);
             let grants = state.grants.of_client(id);
             for grant in &grants {
                 state.revoke(*grant);
