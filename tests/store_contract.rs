@@ -28,13 +28,24 @@ macro_rules! contract {
                 clients:
                     a_client_is_found_as_it_was_kept
                     those_that_nobody_allowed_give_way_oldest_first
-                    a_client_that_was_let_in_once_never_gives_way;
+                    a_client_that_was_let_in_once_never_gives_way
+                    a_client_is_replaced_by_whoever_holds_its_registration_token
+                    a_client_is_replaced_by_exactly_one_of_many
+                    a_client_that_is_replaced_keeps_its_place
+                    a_client_that_did_not_register_is_managed_by_nobody
+                    a_client_is_removed_with_everything_under_it
+                    a_client_is_removed_by_exactly_one_of_many
+                    nothing_begins_under_a_client_that_is_removed
+                    a_client_that_is_removed_makes_room;
                 authorizations:
                     a_request_is_found_by_the_browser_that_brought_it_and_by_no_other
                     a_request_without_a_browser_is_bound_once
                     a_request_is_taken_by_exactly_one_of_many
                     a_request_expires_at_the_exact_moment
                     the_oldest_request_gives_way_at_the_cap
+                    a_pushed_request_is_found_until_the_exact_moment_of_its_expiry
+                    the_oldest_pushed_request_gives_way_at_the_cap
+                    what_was_pushed_and_what_waits_are_told_apart
                     consent_is_remembered_exactly;
                 codes:
                     a_code_is_found_until_the_exact_moment_of_its_expiry
@@ -46,7 +57,10 @@ macro_rules! contract {
                     an_access_token_opens_until_the_exact_moment_of_its_expiry
                     a_refresh_token_is_found_until_the_exact_moment_of_its_expiry
                     the_last_use_of_a_grant_moves_forward_only
-                    grants_are_listed_oldest_first_while_a_token_of_theirs_lives;
+                    grants_are_listed_oldest_first_while_a_token_of_theirs_lives
+                    a_grant_of_a_client_itself_begins_once
+                    many_tokens_at_once_are_kept_under_one_grant
+                    a_grant_of_a_client_itself_begins_anew_after_its_end;
                 refresh:
                     a_refresh_token_is_replaced_by_its_successor
                     a_refresh_token_is_rotated_by_exactly_one_of_many
@@ -59,7 +73,9 @@ macro_rules! contract {
                     revoking_ends_everything_under_the_grant
                     revoking_leaves_other_grants_alone
                     a_grant_is_revoked_by_exactly_one_of_many
-                    a_revocation_is_announced_to_those_who_listen;
+                    a_revocation_is_announced_to_those_who_listen
+                    an_access_token_is_revoked_alone
+                    an_access_token_is_revoked_by_exactly_one_of_many;
                 sessions:
                     a_browser_session_lasts_until_the_exact_moment_of_its_expiry
                     an_mcp_session_is_found_by_its_owner_and_by_nobody_else

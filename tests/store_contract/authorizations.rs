@@ -9,7 +9,7 @@ use remote_mcp_auth::{
 
 use super::{
     PENDING,
-    given::{INSTANT, MANY, NOW, at_once, client_id, consent_to, digest, pending},
+    given::{INSTANT, MANY, NOW, at_once, before, client_id, consent_to, digest, pending},
 };
 
 /// Whether `browser` finds the request.
@@ -98,6 +98,61 @@ pub(super) async fn the_oldest_request_gives_way_at_the_cap(store: Arc<dyn Store
         let found = finds(&*store, &number.to_string(), "browser").await;
         assert_eq!(found, number > 0, "request {number}");
     }
+}
+
+async fn push(store: &dyn Store, request: &str) {
+    let pushed = store.insert_pushed(digest(request), pending(None)).await;
+    pushed.unwrap();
+}
+
+async fn is_pushed(store: &dyn Store, request: &str) -> bool {
+    let found = store.pushed(&digest(request), NOW).await;
+    found.unwrap().is_some()
+}
+
+pub(super) async fn a_pushed_request_is_found_until_the_exact_moment_of_its_expiry(
+    store: Arc<dyn Store>,
+) {
+    push(&*store, "request").await;
+    assert!(!is_pushed(&*store, "other").await);
+    let (id, end) = (digest("request"), pending(None).expires_at);
+    // However often it is brought: it is bound to nobody by that, and not used up.
+    for now in [NOW, NOW, before(end)] {
+        let found = store.pushed(&id, now).await.unwrap().unwrap();
+        assert_eq!(format!("{found:?}"), format!("{:?}", pending(None)));
+    }
+    assert!(store.pushed(&id, end).await.unwrap().is_none());
+}
+
+pub(super) async fn the_oldest_pushed_request_gives_way_at_the_cap(store: Arc<dyn Store>) {
+    for number in 0..=PENDING {
+        push(&*store, &number.to_string()).await;
+    }
+    for number in 0..=PENDING {
+        let found = is_pushed(&*store, &number.to_string()).await;
+        assert_eq!(found, number > 0, "request {number}");
+    }
+}
+
+pub(super) async fn what_was_pushed_and_what_waits_are_told_apart(store: Arc<dyn Store>) {
+    push(&*store, "pushed").await;
+    keep(&*store, "waiting", None).await;
+    assert!(!is_pushed(&*store, "waiting").await);
+    assert!(!finds(&*store, "pushed", "browser").await);
+    let (id, browser) = (digest("pushed"), digest("browser"));
+    let taken = store.take_pending(&id, &browser, NOW).await.unwrap();
+    assert!(taken.is_none());
+
+    // The one does not drive out the other.
+    for number in 0..2 * PENDING {
+        push(&*store, &number.to_string()).await;
+    }
+    assert!(finds(&*store, "waiting", "browser").await);
+    push(&*store, "pushed").await;
+    for number in 0..2 * PENDING {
+        keep(&*store, &number.to_string(), None).await;
+    }
+    assert!(is_pushed(&*store, "pushed").await);
 }
 
 pub(super) async fn consent_is_remembered_exactly(store: Arc<dyn Store>) {

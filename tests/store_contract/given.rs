@@ -95,6 +95,14 @@ pub(super) fn client(name: &str) -> Client {
     }
 }
 
+/// The client `name` as an update leaves it: under another name, managed with the token `token`.
+pub(super) fn updated(name: &str, token: &str) -> Client {
+    let mut client = client(name);
+    client.registration_token = Some(digest(token));
+    client.metadata.client_name = Some(format!("Managed with {token}"));
+    client
+}
+
 /// A request of `browser`, or of none yet, that waits for half an hour.
 pub(super) fn pending(browser: Option<&str>) -> PendingAuthorization {
     PendingAuthorization {

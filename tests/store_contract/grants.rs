@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
-use remote_mcp_auth::store::{RefreshOutcome, Store};
+use remote_mcp_auth::{
+    clock::Timestamp,
+    model::{grant::GrantId, scope::ScopeSet, user::UserId},
+    store::{Issue, RefreshOutcome, Store},
+};
 
 use super::given::{
-    ACCESS_TTL, HOUR, INSTANT, MINUTE, NOW, REFRESH_TTL, before, digest, let_in, opens, refreshes,
-    successor,
+    ACCESS_TTL, HOUR, INSTANT, MANY, MINUTE, NOW, REFRESH_TTL, access_token, at_once, before,
+    client_id, digest, issue, let_in, opens, refreshes, successor,
 };
 
 pub(super) async fn an_access_token_opens_until_the_exact_moment_of_its_expiry(
@@ -95,4 +99,84 @@ pub(super) async fn grants_are_listed_oldest_first_while_a_token_of_theirs_lives
     assert_eq!(count(end).await, 2);
     assert_eq!(count(end + MINUTE).await, 1);
     assert_eq!(count(end + HOUR + INSTANT).await, 0);
+}
+
+/// What the client `robot` is issued at `now` on its own authority: the token `{tokens} access`.
+fn own_issue(tokens: &str, now: Timestamp) -> Issue {
+    let mut issue = issue("robot", tokens, now);
+    issue.grant.id = GrantId::of_client(&client_id("robot"));
+    issue.grant.user = UserId::of_client(&client_id("robot"));
+    issue.access = access_token(&issue.grant, &format!("{tokens} access"), now);
+    issue.refresh = None;
+    issue
+}
+
+pub(super) async fn a_grant_of_a_client_itself_begins_once(store: Arc<dyn Store>) {
+    let first = own_issue("1", NOW);
+    let grant = first.grant.clone();
+    store.issue(first, NOW).await.unwrap();
+    let listed = store.grants(NOW).await.unwrap();
+    assert_eq!(format!("{listed:?}"), format!("{:?}", [&grant]));
+
+    // A token is as narrow as it was asked for, each on its own.
+    let later = NOW + MINUTE;
+    let mut second = own_issue("2", later);
+    second.access.scopes = ScopeSet::parse("mcp");
+    store.issue(second, later).await.unwrap();
+    for (token, scopes) in [
+        ("1 access", &grant.scopes),
+        ("2 access", &ScopeSet::parse("mcp")),
+    ] {
+        let found = store.access_token(&digest(token), later).await.unwrap();
+        let authorization = &found.unwrap().authorization;
+        assert_eq!(authorization.grant, grant.id);
+        assert_eq!(authorization.user, grant.user);
+        assert_eq!(authorization.scopes, *scopes);
+    }
+    let listed = store.grants(later).await.unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert_eq!((listed[0].id, listed[0].created_at), (grant.id, NOW));
+    assert_eq!(listed[0].last_used_at, later);
+
+    // It lasts as long as the last of its tokens.
+    assert!(!opens(&*store, "1 access", NOW + ACCESS_TTL).await);
+    assert_eq!(store.grants(NOW + ACCESS_TTL).await.unwrap().len(), 1);
+    assert!(!opens(&*store, "2 access", later + ACCESS_TTL).await);
+    assert!(store.grants(later + ACCESS_TTL).await.unwrap().is_empty());
+}
+
+pub(super) async fn many_tokens_at_once_are_kept_under_one_grant(store: Arc<dyn Store>) {
+    at_once(|number| {
+        let (store, issue) = (Arc::clone(&store), own_issue(&number.to_string(), NOW));
+        async move { store.issue(issue, NOW).await.unwrap() }
+    })
+    .await;
+    let opened = async |number: usize| opens(&*store, &format!("{number} access"), NOW).await;
+    for number in 0..MANY {
+        assert!(opened(number).await, "{number}");
+    }
+    let listed = store.grants(NOW).await.unwrap();
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert!(store.revoke_grant(listed[0].id).await.unwrap());
+    for number in 0..MANY {
+        assert!(!opened(number).await, "{number}");
+    }
+}
+
+pub(super) async fn a_grant_of_a_client_itself_begins_anew_after_its_end(store: Arc<dyn Store>) {
+    let grant = GrantId::of_client(&client_id("robot"));
+    store.issue(own_issue("1", NOW), NOW).await.unwrap();
+    assert!(store.revoke_grant(grant).await.unwrap());
+    let later = NOW + MINUTE;
+    store.issue(own_issue("2", later), later).await.unwrap();
+    assert!(!opens(&*store, "1 access", later).await);
+    assert!(opens(&*store, "2 access", later).await);
+    assert_eq!(store.grants(later).await.unwrap()[0].created_at, later);
+
+    // Whether it has expired or was swept as well.
+    let end = later + ACCESS_TTL;
+    store.sweep(end).await.unwrap();
+    store.issue(own_issue("3", end), end).await.unwrap();
+    assert!(opens(&*store, "3 access", end).await);
+    assert_eq!(store.grants(end).await.unwrap()[0].created_at, end);
 }

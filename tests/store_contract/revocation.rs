@@ -104,3 +104,48 @@ pub(super) async fn a_revocation_is_announced_to_those_who_listen(store: Arc<dyn
         assert!(listener.try_recv().is_err());
     }
 }
+
+pub(super) async fn an_access_token_is_revoked_alone(store: Arc<dyn Store>) {
+    let grant = let_in(&*store, "app", "1", NOW).await;
+    let refresh = digest("1 refresh");
+    let rotated = store.rotate_refresh_token(&refresh, successor(&grant, "2", NOW), NOW);
+    assert_eq!(rotated.await.unwrap(), RefreshOutcome::Rotated);
+    store.remember_consent(consent_to("app")).await.unwrap();
+    let mut revocations = store.revocations();
+
+    let token = digest("1 access");
+    assert!(store.revoke_access_token(&token).await.unwrap());
+    assert!(!opens(&*store, "1 access", NOW).await);
+    let announced = revocations.try_recv().unwrap();
+    assert_eq!(announced, Revocation::AccessToken(token));
+    assert!(opens(&*store, "2 access", NOW).await);
+    assert!(refreshes(&*store, "2 refresh", NOW).await);
+    assert!(remembers(&*store, &consent_to("app")).await);
+    assert_eq!(store.grants(NOW).await.unwrap().len(), 1);
+
+    // Nothing else is one, and nothing is announced of what is none.
+    for other in ["1 access", "2 refresh", "1 code", "other access"] {
+        let revoked = store.revoke_access_token(&digest(other)).await;
+        assert!(!revoked.unwrap(), "{other}");
+    }
+    assert!(revocations.try_recv().is_err());
+    assert!(refreshes(&*store, "2 refresh", NOW).await);
+    // The grant ends with what is left of it.
+    assert!(store.revoke_grant(grant.id).await.unwrap());
+    assert!(!opens(&*store, "2 access", NOW).await);
+}
+
+pub(super) async fn an_access_token_is_revoked_by_exactly_one_of_many(store: Arc<dyn Store>) {
+    let_in(&*store, "app", "app", NOW).await;
+    let token = digest("app access");
+    let mut revocations = store.revocations();
+    let told = at_once(|_| {
+        let store = Arc::clone(&store);
+        async move { store.revoke_access_token(&token).await.unwrap() }
+    })
+    .await;
+    assert_eq!(told.iter().filter(|(_, revoked)| *revoked).count(), 1);
+    let announced = revocations.try_recv().unwrap();
+    assert_eq!(announced, Revocation::AccessToken(token));
+    assert!(revocations.try_recv().is_err());
+}

@@ -36,6 +36,8 @@ async fn keep_until(store: &dyn Store, name: &str, end: Timestamp) {
         expires_at: end,
         ..pending(Some("browser"))
     };
+    let pushed = store.insert_pushed(digest(name), request.clone());
+    pushed.await.unwrap();
     store.insert_pending(digest(name), request).await.unwrap();
     let code = CodeGrant {
         expires_at: end,
@@ -59,10 +61,11 @@ async fn keep_until(store: &dyn Store, name: &str, end: Timestamp) {
     kept.await.unwrap();
 }
 
-/// Which of the things by that name are there at `now`: request, code, browser and MCP session.
-async fn kept(store: &dyn Store, name: &str, now: Timestamp) -> [bool; 4] {
+/// Which of the things by that name are there at `now`: requests, code, browser and MCP session.
+async fn kept(store: &dyn Store, name: &str, now: Timestamp) -> [bool; 5] {
     let (id, browser) = (digest(name), digest("browser"));
     [
+        store.pushed(&id, now).await.unwrap().is_some(),
         store.pending(&id, &browser, now).await.unwrap().is_some(),
         store.code(&id, now).await.unwrap().is_some(),
         store.browser_session(&id, now).await.unwrap().is_some(),
@@ -78,11 +81,11 @@ pub(super) async fn a_sweep_removes_what_has_expired(store: Arc<dyn Store>) {
     let end = NOW + MINUTE;
     keep_until(&*store, "brief", end).await;
     keep_until(&*store, "long", NOW + HOUR).await;
-    assert_eq!(kept(&*store, "brief", NOW).await, [true; 4]);
+    assert_eq!(kept(&*store, "brief", NOW).await, [true; 5]);
     for _ in 0..2 {
         store.sweep(end).await.unwrap();
-        assert_eq!(kept(&*store, "brief", NOW).await, [false; 4]);
-        assert_eq!(kept(&*store, "long", end).await, [true; 4]);
+        assert_eq!(kept(&*store, "brief", NOW).await, [false; 5]);
+        assert_eq!(kept(&*store, "long", end).await, [true; 5]);
     }
 
     // Tokens go one by one, and the grant with the last of them.
@@ -135,7 +138,7 @@ pub(super) async fn a_sweep_makes_room(store: Arc<dyn Store>) {
     }
     for number in 0..many {
         let name = format!("long {number}");
-        assert_eq!(kept(&*store, &name, end).await, [true; 4], "{name}");
+        assert_eq!(kept(&*store, &name, end).await, [true; 5], "{name}");
     }
 }
 

@@ -135,3 +135,94 @@ impl Clients for MemoryStore {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        model::client_metadata::{ClientMetadata, MetadataRules, MetadataSource},
+        secret::RegistrationToken,
+    };
+
+    const CAP: usize = 10;
+    const MANY: usize = 10_000;
+
+    fn client() -> Client {
+        let members = json!({ "redirect_uris": ["https://client.example/callback"] });
+        let (source, rules) = (MetadataSource::Registration, MetadataRules::default());
+        Client {
+            id: ClientId::mint(),
+            issued_at: Timestamp::from_millis(0),
+            secret: None,
+            registration_token: Some(RegistrationToken::mint().digest()),
+            document: None,
+            metadata: ClientMetadata::accept(members.as_object().unwrap(), source, &rules).unwrap(),
+        }
+    }
+
+    /// Registers a client and returns its name.
+    fn register(table: &mut ClientTable) -> ClientId {
+        let client = client();
+        let id = client.id.clone();
+        table.insert(client, CAP);
+        id
+    }
+
+    /// Checks how many clients there are, how many of them are strangers, and that the queue is not
+    /// much longer than it has to be.
+    #[track_caller]
+    fn check(table: &ClientTable, clients: usize, unproven: usize) {
+        assert_eq!((table.by_id.len(), table.unproven), (clients, unproven));
+        let queue = table.by_age.len();
+        assert!(
+            queue <= 2 * (unproven + 1) + 1_000,
+            "{queue} places in the queue"
+        );
+    }
+
+    #[test]
+    fn who_registers_and_deletes_in_a_loop_does_not_fill_the_memory() {
+        let mut table = ClientTable::default();
+        let friend = register(&mut table);
+        table.mark_proven(&friend);
+        let neighbours = [register(&mut table), register(&mut table)];
+        for _ in 0..MANY {
+            let id = register(&mut table);
+            table.remove(&id);
+            check(&table, 3, 2);
+        }
+        // Nor does it drive anybody out.
+        for id in neighbours.iter().chain([&friend]) {
+            assert!(table.by_id.contains_key(id));
+        }
+    }
+
+    #[test]
+    fn who_is_let_in_and_deletes_in_a_loop_does_not_either() {
+        let mut table = ClientTable::default();
+        for _ in 0..MANY {
+            let id = register(&mut table);
+            table.mark_proven(&id);
+            table.remove(&id);
+            check(&table, 0, 0);
+        }
+    }
+
+    #[test]
+    fn removing_twice_is_removing_once() {
+        let mut table = ClientTable::default();
+        let ids = [register(&mut table), register(&mut table)];
+        for _ in 0..3 {
+            table.remove(&ids[0]);
+            check(&table, 1, 1);
+        }
+        // And the cap still counts right.
+        for _ in 0..2 * CAP {
+            register(&mut table);
+        }
+        check(&table, CAP, CAP);
+    }
+}
