@@ -2,12 +2,15 @@
 
 use crate::support::{Answer, McpClient, TestServer, connect};
 
-const OPEN_PATHS: [&str; 5] = [
+const OPEN_PATHS: [&str; 8] = [
     "/.well-known/oauth-protected-resource",
     "/.well-known/oauth-protected-resource/mcp",
     "/.well-known/oauth-authorization-server",
     "/register",
     "/token",
+    "/revoke",
+    "/introspect",
+    "/par",
 ];
 const STRANGER: &str = "https://inspector.example";
 const INSPECTOR: &str = "http://localhost:6274";
@@ -51,7 +54,7 @@ async fn discovery_registration_and_tokens_are_open_to_every_page() {
         // 200 or 405, whichever it is: the page must be able to read it.
         assert_open_to_all(&answer);
     }
-    for path in ["/register", "/token"] {
+    for path in OPEN_PATHS.into_iter().filter(|p| !p.starts_with("/.")) {
         let answer = server
             .post(path)
             .header("origin", STRANGER)

@@ -1,9 +1,11 @@
 //! Logs: one line per request, in JSON where no person looks, and no secret at any level.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Browser, CHALLENGE, Launch, McpClient, OAuthClient, PASSCODE, Tokens, VERIFIER,
+    Browser, CHALLENGE, Ended, Launch, McpClient, OAuthClient, PASSCODE, Params, Tokens, VERIFIER,
+    basic,
 };
 
 const STATE: &str = "state-only-the-client-should-know";
@@ -58,7 +60,12 @@ async fn nothing_secret_is_logged_even_when_everything_is() {
     for tokens in [tokens, refreshed] {
         secrets.extend([tokens.access, tokens.refresh.unwrap()]);
     }
-    let ended = program.terminate();
+    assert_untold(&program.terminate(), &secrets);
+}
+
+/// Checks that a program that had much to tell has told none of this.
+#[track_caller]
+fn assert_untold(ended: &Ended, secrets: &[String]) {
     assert!(
         ended.stderr.lines().count() > 20,
         "hardly a log: {ended:#?}"
@@ -67,15 +74,85 @@ async fn nothing_secret_is_logged_even_when_everything_is() {
         assert!(secret.len() > 8, "too short to look for: {secret}");
         // As it is, and as it stands in a query or a form.
         let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-        let told = |line: &&str| line.contains(&secret) || line.contains(&encoded);
+        let told = |line: &&str| line.contains(secret) || line.contains(&encoded);
         let line = ended.stderr.lines().find(told);
         assert_eq!(line, None, "“{secret}” is in the log");
         assert!(
-            !ended.stdout.contains(&secret),
+            !ended.stdout.contains(secret),
             "“{secret}” is in {}",
             ended.stdout
         );
     }
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged_beside_the_way_either() {
+    const FILE: &str = r#"
+        [[clients]]
+        client_id = "nightly-report"
+        client_secret = "a secret of the night"
+        grant_types = ["client_credentials"]
+    "#;
+    let program = Launch::serving()
+        .file("server.toml", FILE)
+        .env("CONFIG_FILE", "server.toml")
+        .env("RUST_LOG", "trace")
+        .start();
+    let site = program.site();
+    let guess = "a guess that is nearly right";
+    let mut secrets: Vec<String> = ["a secret of the night", guess, STATE]
+        .map(ToOwned::to_owned)
+        .into();
+
+    let mut client = OAuthClient::register_confidential(&site).await;
+    let secret = client.secret.clone().unwrap();
+    secrets.push(client.registration().token.clone());
+    let refused = client
+        .manage(Method::GET)
+        .bearer("ra_nearly_right")
+        .send()
+        .await;
+    refused.oauth_error(401, "invalid_token");
+    let method = "client_secret_post";
+    let members = json!({ "token_endpoint_auth_method": method, "client_secret": secret });
+    client.update(members).await;
+    secrets.push(client.registration().token.clone());
+
+    let request = client
+        .authorization()
+        .without("client_id")
+        .set("state", STATE);
+    let pushed = client.ask("/par", request).await.expect(201).json();
+    let request_uri = pushed["request_uri"].as_str().unwrap();
+    let (_, reference) = request_uri.rsplit_once(':').unwrap();
+    let brought = Params::of([("client_id", &client.id), ("request_uri", request_uri)]);
+    let url = client.authorize_url_with(&brought);
+    let code = Browser::new(&site).approve(&url).await.code();
+    let tokens = Tokens::of(&client.redeem(&code).await);
+
+    let nightly = OAuthClient::known_as(&site, "nightly-report", "");
+    let nightly = nightly.with_secret("a secret of the night");
+    let own_grant = Params::of([("grant_type", "client_credentials")]);
+    let own = Tokens::of(&nightly.ask("/token", own_grant.clone()).await);
+    let guessing = nightly.clone().with_secret(guess);
+    for path in ["/token", "/introspect", "/revoke", "/par"] {
+        let form = own_grant.clone().and("token", &own.access);
+        let refused = guessing.ask(path, form.clone()).await;
+        refused.oauth_error(401, "invalid_client");
+        let request = site.post(path).form(&form);
+        let credentials = basic("nightly-report", guess);
+        let refused = request.header("authorization", &credentials).send().await;
+        refused.oauth_error(401, "invalid_client");
+        secrets.push(credentials.replace("Basic ", ""));
+    }
+    nightly.introspect(&own.access).await.expect(200);
+    nightly.revoke(&tokens.access).await.expect(400);
+    client.revoke(&tokens.access).await.expect(200);
+    client.delete().await.expect(204);
+
+    secrets.extend(["ra_nearly_right".to_owned(), reference.to_owned(), secret]);
+    secrets.extend([code, own.access, tokens.access, tokens.refresh.unwrap()]);
+    assert_untold(&program.terminate(), &secrets);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Where settings come from: flags, then the environment, then `.env`, then the TOML file.
 
-use crate::support::{Browser, Launch, OAuthClient};
+use crate::support::{Browser, Launch, OAuthClient, Params, Tokens};
 
 const FILE: &str = "server.toml";
 
@@ -93,6 +93,17 @@ fn mistakes_in_the_file_are_named_with_file_line_and_key() {
             "public_url",
         ),
         ("\n\n\n[no_such_table]\nx = 1\n", 4, "no_such_table"),
+        ("\n[[clients]]\nclient_id = \"app\"\n", 2, "redirect_uris"),
+        (
+            "[[clients]]\nclient_id = \"app\"\nredirect_uri = \"x\"\n",
+            1,
+            "redirect_uri",
+        ),
+        (
+            "\n\n[[resource_servers]]\nclient_id = \"api\"\n",
+            3,
+            "client_secret",
+        ),
     ] {
         let launch = || {
             Launch::serving()
@@ -146,6 +157,46 @@ fn a_secret_with_a_mistake_in_it_is_not_repeated() {
     assert_eq!(ended.code, Some(2), "{ended:#?}");
     assert!(ended.stderr.contains("sign_in_passcode"), "{ended:#?}");
     assert!(!ended.stderr.contains("14159265"), "{ended:#?}");
+}
+
+#[test]
+fn neither_is_a_clients() {
+    for (secret, value) in [
+        ("client_secret = 3.14159265", "14159265"),
+        (
+            "client_secret = \"swordfish\"\nscope = \"nothing\"",
+            "swordfish",
+        ),
+        (
+            "client_secret_env = \"REPORT_SECRET\"\nscope = \"nothing\"",
+            "sunfish",
+        ),
+    ] {
+        let file = format!("[[clients]]\nclient_id = \"app\"\n{secret}\n");
+        let ended = Launch::serving()
+            .file(FILE, &file)
+            .env("CONFIG_FILE", FILE)
+            .env("REPORT_SECRET", "sunfish")
+            .run();
+        assert_eq!(ended.code, Some(2), "{ended:#?}");
+        assert!(ended.stderr.contains("clients"), "{ended:#?}");
+        assert!(!ended.stderr.contains(value), "{ended:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_clients_secret_may_stand_in_the_environment() {
+    let file = "[[clients]]\nclient_id = \"report\"\nclient_secret_env = \"REPORT_SECRET\"\n\
+                grant_types = [\"client_credentials\"]\n";
+    let program = Launch::serving()
+        .file(FILE, file)
+        .env("CONFIG_FILE", FILE)
+        .env("REPORT_SECRET", "only the environment knows")
+        .start();
+    let client = OAuthClient::known_as(&program.site(), "report", "");
+    let client = client.with_secret("only the environment knows");
+    let grant = Params::of([("grant_type", "client_credentials")]);
+    Tokens::of(&client.ask("/token", grant).await);
 }
 
 #[test]
