@@ -29,6 +29,7 @@ macro_rules! contract {
                     a_client_is_found_as_it_was_kept
                     those_that_nobody_allowed_give_way_oldest_first
                     a_client_that_was_let_in_once_never_gives_way
+                    a_document_is_kept_instead_of_the_one_before
                     a_client_is_replaced_by_whoever_holds_its_registration_token
                     a_client_is_replaced_by_exactly_one_of_many
                     a_client_that_is_replaced_keeps_its_place

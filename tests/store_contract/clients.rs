@@ -3,15 +3,19 @@
 use std::sync::Arc;
 
 use remote_mcp_auth::{
-    model::{client::Client, grant::Revocation, user::UserId},
+    model::{
+        client::{Client, DocumentCopy},
+        grant::Revocation,
+        user::UserId,
+    },
     store::{Consent, Redemption, RefreshOutcome, Store},
 };
 
 use super::{
     CLIENTS,
     given::{
-        MANY, NOW, at_once, client, client_id, code_of, consent_to, digest, issue, let_in, opens,
-        refreshes, successor, updated,
+        HOUR, MANY, NOW, at_once, client, client_id, code_of, consent_to, digest, issue, let_in,
+        opens, refreshes, successor, updated,
     },
 };
 
@@ -84,6 +88,46 @@ async fn replace(store: &dyn Store, token: &str, client: Client) -> bool {
 async fn remove(store: &dyn Store, name: &str, token: &str) -> bool {
     let removed = store.remove_client(&client_id(name), &digest(token)).await;
     removed.unwrap()
+}
+
+pub(super) async fn a_document_is_kept_instead_of_the_one_before(store: Arc<dyn Store>) {
+    let copy = |name: &str, client_name: &str, until| {
+        let mut client = updated(name, client_name);
+        client.registration_token = None;
+        client.document = Some(DocumentCopy { fresh_until: until });
+        client
+    };
+    let shown = async |name: &str| {
+        let found = store.client(&client_id(name)).await.unwrap();
+        format!("{found:?}")
+    };
+    for until in [NOW, NOW + HOUR] {
+        let kept = copy("app", &format!("{until:?}"), until);
+        store.keep_document(kept.clone()).await.unwrap();
+        assert_eq!(shown("app").await, format!("{:?}", Some(kept)));
+    }
+    // It takes up one place, as one that registered does …
+    for number in 2..=CLIENTS {
+        store
+            .insert_client(client(&number.to_string()))
+            .await
+            .unwrap();
+    }
+    assert!(is_known(&*store, "app").await);
+    store
+        .keep_document(copy("late", "late", NOW))
+        .await
+        .unwrap();
+    assert!(!is_known(&*store, "app").await);
+    // … and none once a person has let it in, whatever it says from then on.
+    let_in(&*store, "late", "late", NOW).await;
+    store.keep_document(copy("late", "new", NOW)).await.unwrap();
+    for number in 0..3 * CLIENTS {
+        let name = format!("later {number}");
+        store.keep_document(copy(&name, &name, NOW)).await.unwrap();
+    }
+    assert!(is_known(&*store, "late").await);
+    assert!(opens(&*store, "late access", NOW).await);
 }
 
 pub(super) async fn a_client_is_replaced_by_whoever_holds_its_registration_token(
