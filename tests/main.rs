@@ -2,16 +2,17 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::unchecked_time_subtraction,
     reason = "a story that cannot go on has failed"
 )]
 
 mod admin;
 mod authorization;
 mod bearer_challenges;
-mod client_documents;
-mod conformance_fixture;
 mod client_credentials;
+mod client_documents;
 mod client_management;
+mod conformance_fixture;
 mod connection;
 mod consent;
 mod cors;

@@ -285,11 +285,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_client_is_named_by_file_line_and_key() {
-        let id = "client_id = \"app\"";
+    fn a_client_id_is_text_that_no_header_and_no_url_could_distort() {
         let uris = "redirect_uris = [\"https://app.example.com/callback\"]";
-        let secret = "client_secret = \"a secret\"";
-        let own = "grant_types = [\"client_credentials\"]";
         for (lines, said) in [
             (vec![uris], "client_id must be a text"),
             (vec!["client_id = 7", uris], "client_id must be a text"),
@@ -302,19 +299,17 @@ mod tests {
                 "client_id must be",
             ),
             (vec!["client_id = \"caf\u{e9}\"", uris], "client_id must be"),
-            (vec![id], "redirect_uris must name at least one"),
-            (
-                vec![id, "redirect_uris = \"x\""],
-                "redirect_uris must be a list",
-            ),
-            (
-                vec![id, "redirect_uris = [\"http://app.example.com/\"]"],
-                "redirect_uris[0] may use http only for localhost",
-            ),
-            (
-                vec![id, "redirect_uris = [\"app.example:/callback\"]"],
-                "redirect_uris[0] has the scheme \"app.example\"",
-            ),
+        ] {
+            check("clients", &lines.join("\n"), said);
+        }
+    }
+
+    #[test]
+    fn a_secret_is_written_once_and_fits_the_method() {
+        let id = "client_id = \"app\"";
+        let uris = "redirect_uris = [\"https://app.example.com/callback\"]";
+        let secret = "client_secret = \"a secret\"";
+        for (lines, said) in [
             (
                 vec![id, uris, "client_secret = 7"],
                 "client_secret must be a text",
@@ -350,6 +345,31 @@ mod tests {
             (
                 vec![id, uris, "token_endpoint_auth_method = \"magic\""],
                 "token_endpoint_auth_method must be one of none",
+            ),
+        ] {
+            check("clients", &lines.join("\n"), said);
+        }
+    }
+
+    #[test]
+    fn a_bad_client_is_named_by_file_line_and_key() {
+        let id = "client_id = \"app\"";
+        let uris = "redirect_uris = [\"https://app.example.com/callback\"]";
+        let secret = "client_secret = \"a secret\"";
+        let own = "grant_types = [\"client_credentials\"]";
+        for (lines, said) in [
+            (vec![id], "redirect_uris must name at least one"),
+            (
+                vec![id, "redirect_uris = \"x\""],
+                "redirect_uris must be a list",
+            ),
+            (
+                vec![id, "redirect_uris = [\"http://app.example.com/\"]"],
+                "redirect_uris[0] may use http only for localhost",
+            ),
+            (
+                vec![id, "redirect_uris = [\"app.example:/callback\"]"],
+                "redirect_uris[0] has the scheme \"app.example\"",
             ),
             (
                 vec![id, secret, "grant_types = [\"client_credential\"]"],
