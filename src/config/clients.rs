@@ -32,7 +32,7 @@ type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What can be said of a client. Whoever registers may say more, which is ignored; what the operator
 /// writes and we do not know is a typing mistake.
-const MEMBERS: [&str; 20] = [
+const MEMBERS: [&str; 21] = [
     "client_id",
     "client_secret",
     "client_secret_env",
@@ -52,6 +52,7 @@ const MEMBERS: [&str; 20] = [
     "jwks",
     "software_id",
     "software_version",
+    "dpop_bound_access_tokens",
     "require_pushed_authorization_requests",
 ];
 
