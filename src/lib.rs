@@ -7,9 +7,10 @@
 //! other and meet only at [`access`]: what does this token authorize? [`identity`] knows the
 //! person at the browser and does not know OAuth. [`store`] knows atomic steps and does not know
 //! HTTP. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
-//! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`web`] the manners that
-//! all rooms share. [`config`] is what the operator wants; only the root turns it into the small
-//! settings that rooms get. Who may name whom is a table in `tests/layering.rs`.
+//! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`dpop`] how a client
+//! proves that it holds a key, [`web`] the manners that all rooms share. [`config`] is what the
+//! operator wants; only the root turns it into the small settings that rooms get. Who may name
+//! whom is a table in `tests/layering.rs`.
 //!
 //! # One walk through
 //!
@@ -45,6 +46,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 mod connection;
+pub mod dpop;
 mod home;
 pub mod identity;
 pub mod jose;

@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     // It compares the times of assertions.
     ("jose", &["clock"]),
+    ("dpop", &["secret", "clock", "jose"]),
     // Timestamps are plain data, and so are the keys of clients.
     ("model", &["secret", "clock", "jose"]),
     // The throttle runs on a clock that can be turned; the model says what counts as loopback.
@@ -58,7 +59,9 @@ const ROOMS: &[(&str, &[&str])] = &[
 const EVERYTHING_BELOW: &[&str] = &["*"];
 
 /// Rooms that would be the same if the server spoke something else than HTTP.
-const KNOW_NO_HTTP: [&str; 6] = ["secret", "clock", "jose", "model", "access", "store"];
+const KNOW_NO_HTTP: [&str; 7] = [
+    "secret", "clock", "jose", "dpop", "model", "access", "store",
+];
 
 /// One file of the crate: the room that it belongs to, and its code without comments and tests.
 struct Source {
