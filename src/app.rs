@@ -64,6 +64,7 @@ impl App {
             pending_authorizations: limits.pending_authorizations,
             mcp_sessions: limits.mcp_sessions,
             mcp_sessions_per_grant: limits.mcp_sessions_per_grant,
+            replays: limits.replays,
         }));
         let clock = parts.clock;
         let public_url = parts.public_url;

@@ -6,6 +6,7 @@ mod codes;
 mod given;
 mod grants;
 mod refresh;
+mod replays;
 mod revocation;
 mod sessions;
 mod sweep;
@@ -19,6 +20,7 @@ const CLIENTS: usize = 3;
 const PENDING: usize = 3;
 const MCP_SESSIONS: usize = 6;
 const MCP_SESSIONS_PER_OWNER: usize = 3;
+const REPLAYS: usize = 6;
 
 /// Puts an engine through the suite. `$open` yields an empty store with the caps above.
 macro_rules! contract {
@@ -77,6 +79,11 @@ macro_rules! contract {
                     a_revocation_is_announced_to_those_who_listen
                     an_access_token_is_revoked_alone
                     an_access_token_is_revoked_by_exactly_one_of_many;
+                replays:
+                    a_second_use_is_recognised_until_the_exact_moment
+                    something_is_used_first_by_exactly_one_of_many
+                    at_the_cap_nothing_new_is_let_in_before_something_expires
+                    the_ends_of_time_do_no_harm;
                 sessions:
                     a_browser_session_lasts_until_the_exact_moment_of_its_expiry
                     an_mcp_session_is_found_by_its_owner_and_by_nobody_else
@@ -108,5 +115,6 @@ async fn open_memory() -> Arc<dyn Store> {
         pending_authorizations: PENDING,
         mcp_sessions: MCP_SESSIONS,
         mcp_sessions_per_grant: MCP_SESSIONS_PER_OWNER,
+        replays: REPLAYS,
     }))
 }

@@ -201,6 +201,8 @@ pub struct Limits {
     pub mcp_sessions: usize,
     /// MCP sessions of one person with one client.
     pub mcp_sessions_per_grant: usize,
+    /// Proofs of possession and assertions that could come back.
+    pub replays: usize,
     /// Registrations at once from one address.
     pub registration_burst: u32,
     /// Registrations a second from one address after that.
@@ -482,6 +484,7 @@ impl Reader<'_> {
             pending_authorizations: self.value("limits.pending_authorizations", count, 0),
             mcp_sessions: self.value("limits.mcp_sessions", count, 0),
             mcp_sessions_per_grant: self.value("limits.mcp_sessions_per_grant", count, 0),
+            replays: self.value("limits.replays", count, 0),
             registration_burst: self.value("limits.registration_burst", count, 0),
             registrations_per_second: self.value("limits.registrations_per_second", count, 0),
             authorization_burst: self.value("limits.authorization_burst", count, 0),

@@ -303,6 +303,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "MCP sessions of one person with one client",
     ),
     in_file(
+        "limits.replays",
+        "200000",
+        "DPoP proofs and assertions that could come back",
+    ),
+    in_file(
         "limits.registration_burst",
         "300",
         "registrations at once from one address",

@@ -34,7 +34,7 @@ pub struct Expected<'a> {
 }
 
 /// A proof that is good for the request, if it is new: see
-/// [`first_use`](super::ReplayCache::first_use).
+/// `first_use` of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Proof {
     /// The key that the sender holds.

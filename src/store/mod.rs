@@ -209,9 +209,23 @@ pub trait McpSessions: Send + Sync {
     async fn end_mcp_session(&self, owner: &SessionOwner, id: &Digest) -> Result<bool>;
 }
 
+/// What may be used once: proofs of possession, and assertions (RFC 9449 §11.1, RFC 7523 §3).
+#[async_trait]
+pub trait Replays: Send + Sync {
+    /// Whether `key` is used for the first time. Of many callers at once exactly one is told so. It is
+    /// remembered as long as the time is before `until`.
+    ///
+    /// Where the engine's cap is reached, everything new is taken for a replay. The alternatives
+    /// are worse: with an old entry dropped, or a new one let in unremembered, whoever can reach
+    /// the cap could replay. Callers keep `until` near, lest somebody's entries last.
+    async fn first_use(&self, key: Digest, until: Timestamp, now: Timestamp) -> Result<bool>;
+}
+
 /// Everything that the server remembers.
 #[async_trait]
-pub trait Store: Clients + Authorizations + Grants + BrowserSessions + McpSessions {
+pub trait Store:
+    Clients + Authorizations + Grants + BrowserSessions + McpSessions + Replays
+{
     /// Forgets what has expired.
     async fn sweep(&self, now: Timestamp) -> Result<()>;
 

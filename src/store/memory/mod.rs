@@ -8,6 +8,7 @@ mod browser_sessions;
 mod clients;
 mod grants;
 mod mcp_sessions;
+mod replays;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -28,6 +29,8 @@ pub struct MemoryLimits {
     pub mcp_sessions: usize,
     /// MCP sessions of one person with one client.
     pub mcp_sessions_per_grant: usize,
+    /// Proofs and assertions that could come back. Some 20 MB when full.
+    pub replays: usize,
 }
 
 impl Default for MemoryLimits {
@@ -37,6 +40,7 @@ impl Default for MemoryLimits {
             pending_authorizations: 20_000,
             mcp_sessions: 1_000_000,
             mcp_sessions_per_grant: 100_000,
+            replays: 200_000,
         }
     }
 }
@@ -59,6 +63,7 @@ struct State {
     grants: grants::GrantTable,
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
+    replays: replays::ReplayTable,
 }
 
 impl MemoryStore {
