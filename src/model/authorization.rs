@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::{
     client::ClientId, grant::GrantId, redirect_uri::RedirectUri, scope::ScopeSet, user::UserId,
 };
-use crate::{clock::Timestamp, secret::Digest};
+use crate::{clock::Timestamp, jose::Thumbprint, secret::Digest};
 
 /// A PKCE code challenge, method S256: 43 characters of base64url (RFC 7636 §4.2).
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +54,8 @@ pub struct PendingAuthorization {
     pub state: Option<Box<[u8]>>,
     /// Binds the code to whoever began (RFC 7636).
     pub code_challenge: CodeChallenge,
+    /// Binds it to a key as well (RFC 9449 §10).
+    pub dpop_jkt: Option<Thumbprint>,
     /// What was asked for, narrowed to what exists.
     pub scopes: ScopeSet,
     /// The resource that tokens will be bound to (RFC 8707).
@@ -78,6 +80,8 @@ pub struct CodeGrant {
     pub redirect_uri: RedirectUri,
     /// What the verifier must fit.
     pub code_challenge: CodeChallenge,
+    /// The key that whoever redeems it must hold (RFC 9449 §10).
+    pub dpop_jkt: Option<Thumbprint>,
     /// What was allowed.
     pub scopes: ScopeSet,
     /// For which resource.

@@ -12,7 +12,7 @@ use std::{
 use uuid::Uuid;
 
 use super::{USE_RECORDED_EVERY, client::ClientId, scope::ScopeSet, user::UserId};
-use crate::{clock::Timestamp, secret::Digest};
+use crate::{clock::Timestamp, jose::Thumbprint, secret::Digest};
 
 /// Names a grant. Not a secret: it opens nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +64,9 @@ pub struct Grant {
     pub scopes: ScopeSet,
     /// For which resource (RFC 8707).
     pub resource: Arc<str>,
+    /// The key that its refresh tokens are bound to; `None` where the client authenticates, or has
+    /// no key (RFC 9449 §5).
+    pub jkt: Option<Thumbprint>,
     /// When.
     pub created_at: Timestamp,
     /// When a token of it was last used, to the minute.
@@ -83,6 +86,8 @@ pub struct Authorization {
     pub scopes: ScopeSet,
     /// The resource that it is bound to (RFC 8707).
     pub resource: Arc<str>,
+    /// The key that whoever presents the token must hold (RFC 9449 §6).
+    pub jkt: Option<Thumbprint>,
     /// By which token.
     pub token: Digest,
     /// Since when.

@@ -396,6 +396,7 @@ fn decide(
         redirect_uri: reply_to.redirect_uri.clone(),
         state: reply_to.state.clone(),
         code_challenge,
+        dpop_jkt: None,
         scopes: oauth.scopes.narrow(&requested),
         resource: Arc::clone(oauth.public_url.resource()),
         prompt: prompt(params, now)?,

@@ -277,6 +277,7 @@ async fn issue_code(
         user: person.user.clone(),
         redirect_uri: pending.redirect_uri.clone(),
         code_challenge: pending.code_challenge.clone(),
+        dpop_jkt: pending.dpop_jkt,
         scopes: pending.scopes.clone(),
         resource: Arc::clone(&pending.resource),
         expires_at: oauth.clock.now() + oauth.lifetimes.code,

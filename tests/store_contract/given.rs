@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use remote_mcp_auth::{
     clock::Timestamp,
+    jose::Thumbprint,
     model::{
         authorization::{CodeChallenge, CodeGrant, PendingAuthorization, Prompt},
         client::{Client, ClientId},
@@ -110,6 +111,7 @@ pub(super) fn pending(browser: Option<&str>) -> PendingAuthorization {
         redirect_uri: redirect_uri(),
         state: Some(Box::from(*b"state \xFF")),
         code_challenge: challenge(),
+        dpop_jkt: Some(thumbprint()),
         scopes: scopes(),
         resource: resource(),
         prompt: Prompt::default(),
@@ -118,12 +120,18 @@ pub(super) fn pending(browser: Option<&str>) -> PendingAuthorization {
     }
 }
 
+/// The key of RFC 7638 §3.1.
+fn thumbprint() -> Thumbprint {
+    Thumbprint::parse("NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs").unwrap()
+}
+
 pub(super) fn code_of(client: &str) -> CodeGrant {
     CodeGrant {
         client: client_id(client),
         user: UserId::owner(),
         redirect_uri: redirect_uri(),
         code_challenge: challenge(),
+        dpop_jkt: Some(thumbprint()),
         scopes: scopes(),
         resource: resource(),
         expires_at: NOW + CODE_TTL,
@@ -140,6 +148,7 @@ pub(super) fn issue(client: &str, tokens: &str, now: Timestamp) -> Issue {
         client_name: format!("Client {client}"),
         scopes: scopes(),
         resource: resource(),
+        jkt: Some(thumbprint()),
         created_at: now,
         last_used_at: now,
     };
@@ -157,6 +166,7 @@ pub(super) fn access_token(grant: &Grant, text: &str, now: Timestamp) -> Authori
         grant: grant.id,
         scopes: grant.scopes.clone(),
         resource: Arc::clone(&grant.resource),
+        jkt: grant.jkt,
         token: digest(text),
         issued_at: now,
         expires_at: now + ACCESS_TTL,

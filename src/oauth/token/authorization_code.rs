@@ -95,6 +95,7 @@ fn first_tokens(
         client_name: client.display_name().to_owned(),
         scopes: code.scopes.clone(),
         resource: Arc::clone(&code.resource),
+        jkt: None,
         created_at: now,
         last_used_at: now,
     };

@@ -47,6 +47,7 @@ pub(super) async fn issue(
         client_name: client.display_name().to_owned(),
         scopes: allowed(oauth, client),
         resource: Arc::clone(oauth.public_url.resource()),
+        jkt: None,
         created_at: now,
         last_used_at: now,
     };

@@ -100,6 +100,7 @@ fn mint_access_token(
         grant: grant.id,
         scopes,
         resource: Arc::clone(&grant.resource),
+        jkt: None,
         token: token.digest(),
         issued_at: now,
         expires_at: now + oauth.lifetimes.access_token,

@@ -342,6 +342,7 @@ mod tests {
             grant: grant.id,
             scopes: grant.scopes.clone(),
             resource: Arc::clone(&grant.resource),
+            jkt: None,
             token: AccessToken::mint().digest(),
             issued_at: NOW,
             expires_at: NOW + Duration::from_hours(1),
@@ -357,6 +358,7 @@ mod tests {
             client_name: String::new(),
             scopes: ScopeSet::parse("mcp"),
             resource: "https://mcp.example/mcp".into(),
+            jkt: None,
             created_at: NOW,
             last_used_at: NOW,
         };
