@@ -19,8 +19,8 @@ use crate::{
         scope::ScopeCatalogue,
     },
     oauth::{
-        ClientDocuments, DocumentPolicy, OAuthState, RegistrationPolicy, ResourceServer,
-        StoreVerifier, Throttles, TokenLifetimes,
+        ClientDocuments, DocumentPolicy, OAuthState, RegistrationPolicy, RemoteDocuments,
+        RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
     secret::Passcode,
     store::{MemoryLimits, MemoryStore, Store},
@@ -86,7 +86,7 @@ impl App {
             let Exemptions { hosts, networks } = config.fetch_allow.clone();
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
-        let oauth = oauth(config, identity, Arc::clone(&scopes), &fetcher);
+        let oauth = oauth(config, identity, Arc::clone(&scopes), fetcher);
         let verifier = StoreVerifier::new(
             Arc::clone(&store),
             Arc::clone(&clock),
@@ -131,13 +131,14 @@ fn oauth(
     config: &Config,
     identity: IdentityState,
     scopes: Arc<ScopeCatalogue>,
-    fetcher: &Fetcher,
+    fetcher: Fetcher,
 ) -> OAuthState {
     let configured = config.clients.iter();
     let clients: HashMap<ClientId, Arc<Client>> = configured
         .map(|client| (client.id.clone(), Arc::new(client.clone())))
         .collect();
     let metadata_rules = Arc::new(config.metadata_rules.clone());
+    let remote = Arc::new(RemoteDocuments::new(fetcher));
     let documents = config.client_documents.as_ref().map(|hosts| {
         let policy = DocumentPolicy {
             allowed_hosts: hosts.allowed.clone(),
@@ -145,7 +146,12 @@ fn oauth(
         };
         let pinned = config.pinned_documents.clone();
         let rules = Arc::clone(&metadata_rules);
-        Arc::new(ClientDocuments::new(fetcher.clone(), policy, rules, pinned))
+        Arc::new(ClientDocuments::new(
+            Arc::clone(&remote),
+            policy,
+            rules,
+            pinned,
+        ))
     });
     let resource = identity.public_url.resource();
     let servers = config.resource_servers.iter();
@@ -169,6 +175,7 @@ fn oauth(
         grant_types: grant_types(&clients).into(),
         clients: Arc::new(clients),
         documents,
+        keys: Arc::new(RemoteKeys::new(remote)),
         registration: match &config.registration {
             Registration::Open => RegistrationPolicy::Open,
             Registration::WithToken(token) => RegistrationPolicy::WithToken(token.digest()),

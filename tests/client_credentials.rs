@@ -202,7 +202,7 @@ async fn who_was_not_set_up_for_it_has_no_authority_of_its_own() {
         (people_only, "operator"),
         (registered, "operator"),
         // RFC 6749 §4.4: the grant must only be used by confidential clients.
-        (no_secret, "cannot authenticate"),
+        (no_secret, "does not authenticate"),
     ] {
         let description = refusal(&ask(&client).await, 400, "unauthorized_client");
         assert!(description.contains(word), "{}: {description}", client.id);

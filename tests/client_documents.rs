@@ -252,7 +252,7 @@ async fn what_only_the_server_can_reach_is_not_fetched() {
     let server = vendor.server_with(FetchAllow::default(), []).await;
     let page = refusal(&server, &vendor.client(&server)).await;
     assert!(
-        page.text().contains("not a public address"),
+        page.text().contains("not at a public address"),
         "{}",
         page.text()
     );

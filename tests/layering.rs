@@ -25,10 +25,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("config", &["secret", "clock", "model"]),
     ("store", &["secret", "clock", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
+    // Clients sign what they send.
     (
         "oauth",
         &[
-            "secret", "clock", "model", "web", "access", "store", "identity",
+            "secret", "clock", "jose", "model", "web", "access", "store", "identity",
         ],
     ),
     // The store keeps its sessions.

@@ -6,6 +6,9 @@
     reason = "a story that cannot go on has failed"
 )]
 
+// The neighbours of `signing`.
+use remote_mcp_auth::jose::{Algorithm, PublicKey};
+
 mod admin;
 mod authorization;
 mod bearer_challenges;
@@ -43,6 +46,7 @@ mod modern_streams;
 mod modern_surface;
 mod modern_task_input;
 mod modern_tasks;
+mod private_key_jwt;
 mod process;
 mod prompts;
 mod pushed_authorization;
@@ -53,6 +57,8 @@ mod registration_limits;
 mod registration_policy;
 mod revocation;
 mod scopes;
+#[path = "../src/jose/signing.rs"]
+mod signing;
 mod store_contract;
 mod support;
 mod token_exchange;

@@ -32,12 +32,13 @@ type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What can be said of a client. Whoever registers may say more, which is ignored; what the operator
 /// writes and we do not know is a typing mistake.
-const MEMBERS: [&str; 21] = [
+const MEMBERS: [&str; 22] = [
     "client_id",
     "client_secret",
     "client_secret_env",
     "redirect_uris",
     "token_endpoint_auth_method",
+    "token_endpoint_auth_signing_alg",
     "grant_types",
     "response_types",
     "application_type",
@@ -273,7 +274,8 @@ mod tests {
         let [app, nightly, other] = &clients[..] else {
             panic!("not three: {clients:?}");
         };
-        assert!(app.is_public() && app.secret.is_none());
+        let method = app.metadata.token_endpoint_auth_method;
+        assert!(method == AuthMethod::None && app.secret.is_none());
         assert_eq!(app.display_name(), "My app");
         assert_eq!(app.metadata.grant_types, [GrantType::AuthorizationCode]);
         let method = nightly.metadata.token_endpoint_auth_method;

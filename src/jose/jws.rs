@@ -10,7 +10,7 @@ use super::{Algorithm, KeySet, PublicKey, json};
 const MAX_SIZE: usize = 16 * 1024;
 
 /// A message that has been taken apart. Nothing in it is true before it has been verified, so
-/// until then only its header can be read.
+/// until then little but its header can be read.
 pub struct Jws<'a> {
     header: Header,
     signing_input: &'a str,
@@ -133,6 +133,15 @@ impl<'a> Jws<'a> {
     fn is_signed_with(&self, key: &PublicKey) -> bool {
         let message = self.signing_input.as_bytes();
         key.verifies(self.alg(), message, &self.signature)
+    }
+
+    /// The text of a claim that nobody has verified yet: to find out whose keys to verify it with,
+    /// and for nothing else.
+    pub fn unverified(&self, claim: &str) -> Option<String> {
+        match self.claims().ok()?.remove(claim)? {
+            Value::String(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// For whoever has checked the signature.

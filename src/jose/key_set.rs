@@ -71,17 +71,17 @@ impl KeySet {
         self.0.iter()
     }
 
-    /// The keys that may have made a signature: all that serve the algorithm or, of these, all
-    /// that are called `kid`. Names need not be unique (RFC 7517 §4.5).
+    /// The keys that may have made a signature: of those that serve the algorithm, those that are
+    /// not called otherwise than `kid`. Names need neither be there nor be unique (RFC 7517 §4.5).
     pub fn candidates(
         &self,
         kid: Option<&str>,
         algorithm: Algorithm,
     ) -> impl Iterator<Item = &PublicKey> {
-        let called_so = move |key: &&PublicKey| kid.is_none() || key.kid() == kid;
+        let called_otherwise =
+            move |key: &PublicKey| key.kid().zip(kid).is_some_and(|(name, kid)| name != kid);
         self.iter()
-            .filter(move |key| key.serves(algorithm))
-            .filter(called_so)
+            .filter(move |key| key.serves(algorithm) && !called_otherwise(key))
     }
 }
 
@@ -152,11 +152,12 @@ mod tests {
             json!({ "keys": [named(p256(), "a"), named(rsa(), "a"), named(p256(), "b"), p256()] });
         let keys = KeySet::from_json(&keys).unwrap();
         for (kid, algorithm, expected) in [
-            (Some("a"), Algorithm::Es256, &[Some("a")][..]),
+            (Some("a"), Algorithm::Es256, &[Some("a"), None][..]),
             (Some("a"), Algorithm::Rs256, &[Some("a")]),
+            (Some("c"), Algorithm::Rs256, &[]),
             (Some("a"), Algorithm::Ps256, &[]),
-            (Some("c"), Algorithm::Es256, &[]),
-            (Some(""), Algorithm::Es256, &[]),
+            (Some("c"), Algorithm::Es256, &[None]),
+            (Some(""), Algorithm::Es256, &[None]),
             (None, Algorithm::Es256, &[Some("a"), Some("b"), None]),
             (None, Algorithm::EdDsa, &[]),
         ] {

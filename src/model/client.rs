@@ -4,10 +4,7 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use super::{
-    client_metadata::{AuthMethod, ClientMetadata},
-    redirect_uri::RedirectUri,
-};
+use super::{client_metadata::ClientMetadata, redirect_uri::RedirectUri};
 use crate::{clock::Timestamp, secret::Digest};
 
 /// A client's identifier (RFC 6749 §2.2): not a secret.
@@ -75,12 +72,6 @@ pub struct DocumentCopy {
 }
 
 impl Client {
-    /// Whether it cannot prove who it is.
-    pub fn is_public(&self) -> bool {
-        let has_key = self.metadata.accepts(AuthMethod::PrivateKeyJwt);
-        self.secret.is_none() && !has_key
-    }
-
     /// Whether what we know of it need not be fetched again.
     pub fn is_fresh(&self, now: Timestamp) -> bool {
         self.document.is_none_or(|copy| copy.fresh_until > now)

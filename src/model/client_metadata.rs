@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::redirect_uri::{RedirectUri, RedirectUriError};
-use crate::jose::KeySet;
+use crate::jose::{Algorithm, KeySet};
 
 /// The most that is kept of one.
 const MAX_METADATA: usize = 8 * 1024;
@@ -128,6 +128,9 @@ pub struct ClientMetadata {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub token_endpoint_auth_methods_supported: Vec<AuthMethod>,
+    /// The one algorithm that it signs with, if it chose one (OpenID Connect Registration §2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token_endpoint_auth_signing_alg: Option<Algorithm>,
     /// Its public keys.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks: Option<KeySet>,
@@ -194,6 +197,7 @@ impl ClientMetadata {
             redirect_uris: redirect_uris(members, &grant_types, source, rules)?,
             token_endpoint_auth_method: auth_method(members, source)?,
             token_endpoint_auth_methods_supported: auth_choices(members, source)?,
+            token_endpoint_auth_signing_alg: signing_algorithm(members, source)?,
             jwks: keys(members)?,
             jwks_uri: https_uri(members, "jwks_uri")?,
             grant_types,
@@ -408,6 +412,24 @@ fn auth_methods(source: MetadataSource) -> impl Iterator<Item = AuthMethod> {
 
 fn auth_method_of(name: &str, source: MetadataSource) -> Option<AuthMethod> {
     auth_methods(source).find(|method| method.as_str() == name)
+}
+
+/// Another one than ours is an error for who signs, and of no consequence for anybody else.
+fn signing_algorithm(
+    members: &Map<String, Value>,
+    source: MetadataSource,
+) -> Result<Option<Algorithm>, MetadataError> {
+    let Some(name) = text(members, "token_endpoint_auth_signing_alg")? else {
+        return Ok(None);
+    };
+    let algorithm = Algorithm::parse(&name);
+    if algorithm.is_none() && auth_method(members, source)? == AuthMethod::PrivateKeyJwt {
+        let supported = Algorithm::names().join(", ");
+        return Err(error(format!(
+            "token_endpoint_auth_signing_alg must be one of {supported}"
+        )));
+    }
+    Ok(algorithm)
 }
 
 fn keys(members: &Map<String, Value>) -> Result<Option<KeySet>, MetadataError> {

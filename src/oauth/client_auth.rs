@@ -6,9 +6,14 @@ use axum::http::{HeaderMap, header};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use percent_encoding::percent_decode;
 
-use super::{OAuthState, ResourceServer, client_document::DocumentError, error::OAuthError};
+use super::{
+    OAuthState, ResourceServer, client_assertion, client_document::DocumentError, error::OAuthError,
+};
 use crate::{
-    model::client::{Client, ClientId},
+    model::{
+        client::{Client, ClientId},
+        client_metadata::AuthMethod,
+    },
     secret::Digest,
     web::params::Params,
 };
@@ -16,16 +21,32 @@ use crate::{
 /// What a request says about its sender.
 struct Credentials {
     id: String,
-    /// The readings of what was sent as the secret; none: nothing was.
-    secrets: Vec<String>,
+    proof: Proof,
     /// Whether they came in the `Authorization` header.
     basic: bool,
+}
+
+/// What is to show that it is true.
+enum Proof {
+    Nothing,
+    /// A secret, in every way in which what was sent can be read.
+    Secret(Vec<String>),
+    /// A signed assertion (RFC 7523 §2.2).
+    Assertion(String),
 }
 
 /// A client that a request names, before it has proved that it sent it.
 pub(super) struct Claim {
     pub(super) client: Arc<Client>,
     credentials: Credentials,
+}
+
+/// The client that sent a request.
+#[derive(Clone, Copy)]
+pub(super) struct Sender<'a> {
+    pub(super) client: &'a Client,
+    /// Whether it has shown that it did. Public clients cannot.
+    pub(super) is_authenticated: bool,
 }
 
 /// Whoever may ask about tokens.
@@ -50,7 +71,7 @@ pub(super) async fn authenticated(
     params: &Params,
 ) -> Result<Arc<Client>, OAuthError> {
     let claim = identify(oauth, headers, params).await?;
-    claim.prove()?;
+    claim.prove(oauth).await?;
     Ok(claim.client)
 }
 
@@ -64,10 +85,17 @@ pub(super) async fn caller(
     let mut servers = oauth.resource_servers.iter();
     let Some(server) = servers.find(|server| *server.id == *credentials.id) else {
         let claim = claim(oauth, credentials).await?;
-        claim.prove()?;
+        // RFC 7662 §2.1: whoever is not authenticated could try out tokens that it found.
+        if !claim.prove(oauth).await?.is_authenticated {
+            let refused = "a client that does not authenticate cannot ask about tokens";
+            return Err(OAuthError::invalid_client(refused));
+        }
         return Ok(Caller::Client(claim.client));
     };
-    credentials.check_secret(&server.secret)?;
+    match &credentials.proof {
+        Proof::Secret(readings) => credentials.check_secret(readings, &server.secret)?,
+        _ => return Err(credentials.refused("a resource server authenticates with its secret")),
+    }
     Ok(Caller::ResourceServer(server.clone()))
 }
 
@@ -91,28 +119,45 @@ async fn claim(oauth: &OAuthState, credentials: Credentials) -> Result<Claim, OA
 }
 
 impl Claim {
-    /// Checks the client's secret, if it has one. A confidential client may use either place for
-    /// it: libraries choose one by a default of their own, and neither is weaker.
-    pub(super) fn prove(&self) -> Result<&Client, OAuthError> {
-        match &self.client.secret {
-            Some(expected) => self.credentials.check_secret(expected)?,
-            None if self.credentials.secrets.is_empty() => {}
-            None => {
-                let refused = "this client is public and has no secret";
-                return Err(self.credentials.refused(refused));
+    /// Checks the client's proof, if it has one to give. A client with a secret may use either
+    /// place for it: libraries choose one by a default of their own, and neither is weaker.
+    pub(super) async fn prove(&self, oauth: &OAuthState) -> Result<Sender<'_>, OAuthError> {
+        let client = &*self.client;
+        let refused = |description: &'static str| Err(self.credentials.refused(description));
+        let signs = client.metadata.accepts(AuthMethod::PrivateKeyJwt);
+        let is_authenticated = match (&self.credentials.proof, &client.secret) {
+            (Proof::Assertion(assertion), _) if signs => {
+                client_assertion::check(oauth, client, assertion).await?;
+                true
             }
-        }
-        Ok(&self.client)
+            (Proof::Assertion(_), _) => return refused("this client has no key to sign with"),
+            (Proof::Secret(readings), Some(expected)) => {
+                self.credentials.check_secret(readings, expected)?;
+                true
+            }
+            (Proof::Secret(_), None) if signs => {
+                return refused("this client has no secret: it authenticates with private_key_jwt");
+            }
+            (Proof::Secret(_), None) => return refused("this client is public and has no secret"),
+            (Proof::Nothing, None) if client.metadata.accepts(AuthMethod::None) => false,
+            (Proof::Nothing, None) => {
+                return refused("this client has to authenticate with private_key_jwt");
+            }
+            (Proof::Nothing, Some(_)) => {
+                return refused("this client has to authenticate with its secret");
+            }
+        };
+        Ok(Sender {
+            client,
+            is_authenticated,
+        })
     }
 }
 
 impl Credentials {
-    fn check_secret(&self, expected: &Digest) -> Result<(), OAuthError> {
-        if self.secrets.is_empty() {
-            return Err(self.refused("this client has to authenticate with its secret"));
-        }
+    fn check_secret(&self, readings: &[String], expected: &Digest) -> Result<(), OAuthError> {
         let is_right = |secret: &String| expected.matches(&Digest::of(secret));
-        if self.secrets.iter().any(is_right) {
+        if readings.iter().any(is_right) {
             return Ok(());
         }
         tracing::warn!(event = "client_authentication_failed", client.id = %self.id, "wrong client secret");
@@ -138,25 +183,25 @@ impl Credentials {
 }
 
 fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAuthError> {
+    let in_body = proof_in_body(params)?;
     let body_id = params.text("client_id")?;
-    let body_secret = params.text("client_secret")?;
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(authorization) = values.next() else {
-        let id = body_id.ok_or(OAuthError::InvalidClient {
-            description: "client_id is missing".into(),
-            challenge: false,
-        })?;
+        let id = match (body_id, &in_body) {
+            (Some(id), _) => Some(id.to_owned()),
+            // RFC 7521 §4.2: the assertion says it.
+            (None, Proof::Assertion(assertion)) => client_assertion::subject(assertion),
+            (None, _) => None,
+        };
+        let id = id.ok_or_else(|| OAuthError::invalid_client("client_id is missing"))?;
         return Ok(Credentials {
-            id: id.to_owned(),
-            secrets: body_secret.map(str::to_owned).into_iter().collect(),
+            id,
+            proof: in_body,
             basic: false,
         });
     };
-    // RFC 6749 §2.3: one method a request.
-    if values.next().is_some() || body_secret.is_some() {
-        return Err(OAuthError::InvalidRequest(
-            "use one way to authenticate, not several".to_owned(),
-        ));
+    if values.next().is_some() || !matches!(in_body, Proof::Nothing) {
+        return Err(several_ways());
     }
     let (id, secrets) =
         decode_basic(authorization.as_bytes()).ok_or(OAuthError::InvalidClient {
@@ -168,11 +213,37 @@ fn credentials(headers: &HeaderMap, params: &Params) -> Result<Credentials, OAut
             "client_id is not the one in the Authorization header".to_owned(),
         ));
     }
+    let proof = if secrets.is_empty() {
+        Proof::Nothing
+    } else {
+        Proof::Secret(secrets)
+    };
     Ok(Credentials {
         id,
-        secrets,
+        proof,
         basic: true,
     })
+}
+
+fn proof_in_body(params: &Params) -> Result<Proof, OAuthError> {
+    let assertion = params.text("client_assertion")?;
+    let proof = match (params.text("client_secret")?, assertion) {
+        (None, None) => Proof::Nothing,
+        (Some(secret), None) => Proof::Secret(vec![secret.to_owned()]),
+        (None, Some(assertion)) => Proof::Assertion(assertion.to_owned()),
+        (Some(_), Some(_)) => return Err(several_ways()),
+    };
+    let assertion_type = params.text("client_assertion_type")?;
+    if assertion.is_some() && assertion_type != Some(client_assertion::TYPE) {
+        let problem = format!("client_assertion_type must be {}", client_assertion::TYPE);
+        return Err(OAuthError::InvalidRequest(problem));
+    }
+    Ok(proof)
+}
+
+/// RFC 6749 §2.3: one method a request.
+fn several_ways() -> OAuthError {
+    OAuthError::InvalidRequest("use one way to authenticate, not several".to_owned())
 }
 
 /// RFC 6749 §2.3.1: both halves are form-encoded before they are joined. Many clients forget to, and

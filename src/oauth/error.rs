@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::Serialize;
 
-use super::{authorize::ErrorReply, client_document::DocumentError};
+use super::{authorize::ErrorReply, client_document::DocumentError, keys::VerifyError};
 use crate::{
     model::client_metadata::MetadataError,
     store::StoreError,
@@ -73,12 +73,23 @@ pub(super) enum OAuthError {
     /// A client's metadata document that is out of reach.
     #[error("this client cannot be identified at the moment; try again: {0}")]
     DocumentUnavailable(DocumentError),
+    /// Somebody's keys that are out of reach. The signature may be good.
+    #[error("the signature cannot be checked at the moment; try again: {0}")]
+    KeysUnavailable(VerifyError),
     /// Our fault.
     #[error("the server failed to answer")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl OAuthError {
+    /// Of a client that did not use the `Authorization` header.
+    pub(super) fn invalid_client(description: impl Into<Cow<'static, str>>) -> Self {
+        Self::InvalidClient {
+            description: description.into(),
+            challenge: false,
+        }
+    }
+
     /// Status and error code.
     fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
@@ -101,7 +112,7 @@ impl OAuthError {
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "invalid_request"),
             Self::Body(BodyError::TooSlow) => (StatusCode::REQUEST_TIMEOUT, "invalid_request"),
             Self::TooManyRequests(_) => (StatusCode::TOO_MANY_REQUESTS, "temporarily_unavailable"),
-            Self::Unavailable(_) | Self::DocumentUnavailable(_) => {
+            Self::Unavailable(_) | Self::DocumentUnavailable(_) | Self::KeysUnavailable(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
             }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
@@ -164,6 +175,7 @@ impl IntoResponse for OAuthError {
             }
             Self::Unavailable(error) => return note::unavailable(response, error),
             Self::DocumentUnavailable(error) => return note::unavailable(response, error),
+            Self::KeysUnavailable(error) => return note::unavailable(response, error),
             Self::Internal(error) => return note::failed(response, error),
             _ => {}
         }

@@ -11,11 +11,13 @@ use crate::web::{
 };
 
 /// The parameters that this server reads, at any endpoint.
-const PARAMETERS: [&str; 22] = [
+const PARAMETERS: [&str; 24] = [
     "response_type",
     "response_mode",
     "client_id",
     "client_secret",
+    "client_assertion",
+    "client_assertion_type",
     "redirect_uri",
     "scope",
     "state",

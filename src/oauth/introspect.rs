@@ -76,15 +76,6 @@ async fn answer(
 ) -> Result<Response, OAuthError> {
     let params = form::read(request).await?;
     let caller = client_auth::caller(oauth, headers, &params).await?;
-    // RFC 7662 §2.1: whoever is not authenticated could try out tokens that it found.
-    if let Caller::Client(client) = &caller
-        && client.is_public()
-    {
-        return Err(OAuthError::InvalidClient {
-            description: "a client that cannot authenticate cannot ask about tokens".into(),
-            challenge: false,
-        });
-    }
     let token = Digest::of(form::required(&params, "token")?);
     let found = find(oauth, &token).await?;
     let body = match found.filter(|found| may_know(&caller, found)) {

@@ -8,7 +8,7 @@ use axum::{
 use serde::Serialize;
 
 use super::{OAuthState, RegistrationPolicy, authorize, introspect, par, register, revoke, token};
-use crate::{model::client_metadata::AuthMethod, web::Json};
+use crate::{jose::Algorithm, model::client_metadata::AuthMethod, web::Json};
 
 /// Where clients look for it, the issuer being a bare origin (RFC 8414 §3).
 pub(super) const PATH: &str = "/.well-known/oauth-authorization-server";
@@ -29,8 +29,11 @@ struct ServerMetadata<'a> {
     response_modes_supported: [&'a str; 1],
     grant_types_supported: Vec<&'a str>,
     token_endpoint_auth_methods_supported: Vec<&'a str>,
+    token_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     revocation_endpoint_auth_methods_supported: Vec<&'a str>,
+    revocation_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
+    introspection_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     /// Clients of MCP refuse to go on without S256 here.
     code_challenge_methods_supported: [&'a str; 1],
     /// draft-ietf-oauth-client-id-metadata-document §5.
@@ -56,15 +59,18 @@ pub(super) async fn get(State(oauth): State<OAuthState>) -> Response {
         response_modes_supported: ["query"],
         grant_types_supported: oauth.grant_types.iter().map(|g| g.as_str()).collect(),
         token_endpoint_auth_methods_supported: AuthMethod::ALL.map(AuthMethod::as_str).to_vec(),
+        token_endpoint_auth_signing_alg_values_supported: Algorithm::names(),
         revocation_endpoint_auth_methods_supported: AuthMethod::ALL
             .map(AuthMethod::as_str)
             .to_vec(),
+        revocation_endpoint_auth_signing_alg_values_supported: Algorithm::names(),
         // Without authentication nothing is told.
         introspection_endpoint_auth_methods_supported: AuthMethod::ALL
             .into_iter()
             .filter(|method| *method != AuthMethod::None)
             .map(AuthMethod::as_str)
             .collect(),
+        introspection_endpoint_auth_signing_alg_values_supported: Algorithm::names(),
         code_challenge_methods_supported: ["S256"],
         client_id_metadata_document_supported: oauth.documents.is_some(),
         authorization_response_iss_parameter_supported: true,

@@ -1,16 +1,19 @@
 //! The authorization server (OAuth 2.1): metadata, registration, authorization, tokens.
 
 mod authorize;
+mod client_assertion;
 mod client_auth;
 mod client_document;
 mod consent;
 mod error;
 mod form;
 mod introspect;
+mod keys;
 mod metadata;
 mod par;
 mod problem;
 mod register;
+mod remote;
 mod revoke;
 mod token;
 mod verifier;
@@ -23,6 +26,8 @@ use client_document::DocumentError;
 use error::OAuthError;
 
 pub use client_document::{ClientDocuments, DocumentPolicy};
+pub use keys::RemoteKeys;
+pub use remote::RemoteDocuments;
 pub use verifier::StoreVerifier;
 
 use crate::{
@@ -63,6 +68,8 @@ pub struct OAuthState {
     pub clients: Arc<HashMap<ClientId, Arc<Client>>>,
     /// Clients that are known by a document; `None`: there are none.
     pub documents: Option<Arc<ClientDocuments>>,
+    /// Keys of those who sign.
+    pub keys: Arc<RemoteKeys>,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Arc<[ResourceServer]>,
     /// What the token endpoint offers.

@@ -75,6 +75,7 @@ pub(super) fn client(name: &str) -> Client {
             redirect_uris: vec![redirect_uri()],
             token_endpoint_auth_method: AuthMethod::ClientSecretPost,
             token_endpoint_auth_methods_supported: Vec::new(),
+            token_endpoint_auth_signing_alg: None,
             jwks: None,
             jwks_uri: None,
             grant_types: GrantType::ALL.to_vec(),

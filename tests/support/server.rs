@@ -119,6 +119,11 @@ impl TestServer {
         self.admin.as_ref().expect("an admin listener")
     }
 
+    /// What the server's clock shows, in seconds since the epoch.
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now().as_secs()
+    }
+
     /// Turns the server's clock forward.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);

@@ -1,8 +1,9 @@
 //! The vendor of a client: a site that publishes the client's metadata document, as it is told to.
 
 use std::{
+    ops::Deref,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use axum::{
@@ -20,8 +21,14 @@ use super::{OAuthClient, REDIRECT_URI, Site, TestServer, TlsSite};
 /// A vendor's site.
 pub(crate) struct Vendor {
     site: TlsSite,
-    published: Arc<Mutex<Published>>,
+    document: Publication,
+    /// The client's public keys.
+    pub(crate) keys: Publication,
 }
+
+/// Something that the site publishes.
+#[derive(Clone)]
+pub(crate) struct Publication(Arc<Mutex<Published>>);
 
 /// What the site answers.
 struct Published {
@@ -34,18 +41,14 @@ struct Published {
 impl Vendor {
     /// Publishes the document of a public client.
     pub(crate) async fn start() -> Self {
-        let published = Arc::new(Mutex::new(Published {
-            status: StatusCode::OK,
-            cache_control: "max-age=3600",
-            body: String::new(),
-            fetched: 0,
-        }));
+        let (document, keys) = (Publication::new(), Publication::new());
         let router = Router::new()
-            .route("/client.json", get(answer))
-            .with_state(Arc::clone(&published));
+            .route("/client.json", get(answer).with_state(document.clone()))
+            .route("/keys.json", get(answer).with_state(keys.clone()));
         let vendor = Self {
             site: TlsSite::start(router).await,
-            published,
+            document,
+            keys,
         };
         vendor.publish(&vendor.document());
         vendor
@@ -54,6 +57,11 @@ impl Vendor {
     /// The client's identifier.
     pub(crate) fn client_id(&self) -> String {
         self.site.url("/client.json")
+    }
+
+    /// Where its public keys are.
+    pub(crate) fn jwks_uri(&self) -> String {
+        self.site.url("/keys.json")
     }
 
     /// A proper document.
@@ -65,31 +73,6 @@ impl Vendor {
             "grant_types": ["authorization_code", "refresh_token"],
             "token_endpoint_auth_method": "none",
         })
-    }
-
-    pub(crate) fn publish(&self, document: &Value) {
-        self.publish_text(&document.to_string());
-    }
-
-    pub(crate) fn publish_text(&self, body: &str) {
-        let mut published = self.published.lock().expect("no panic");
-        body.clone_into(&mut published.body);
-        published.status = StatusCode::OK;
-    }
-
-    /// Answers like this from now on.
-    pub(crate) fn fail(&self, status: u16) {
-        let status = StatusCode::from_u16(status).expect("a status");
-        self.published.lock().expect("no panic").status = status;
-    }
-
-    pub(crate) fn cache_control(&self, value: &'static str) {
-        self.published.lock().expect("no panic").cache_control = value;
-    }
-
-    /// How often the document was asked for.
-    pub(crate) fn fetched(&self) -> usize {
-        self.published.lock().expect("no panic").fetched
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -125,8 +108,56 @@ impl Vendor {
     }
 }
 
-async fn answer(State(published): State<Arc<Mutex<Published>>>) -> Response {
-    let mut published = published.lock().expect("no panic");
+/// Its metadata document.
+impl Deref for Vendor {
+    type Target = Publication;
+
+    fn deref(&self) -> &Publication {
+        &self.document
+    }
+}
+
+impl Publication {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Published {
+            status: StatusCode::OK,
+            cache_control: "max-age=3600",
+            body: String::new(),
+            fetched: 0,
+        })))
+    }
+
+    pub(crate) fn publish(&self, document: &Value) {
+        self.publish_text(&document.to_string());
+    }
+
+    pub(crate) fn publish_text(&self, body: &str) {
+        let mut published = self.lock();
+        body.clone_into(&mut published.body);
+        published.status = StatusCode::OK;
+    }
+
+    /// Answers like this from now on.
+    pub(crate) fn fail(&self, status: u16) {
+        self.lock().status = StatusCode::from_u16(status).expect("a status");
+    }
+
+    pub(crate) fn cache_control(&self, value: &'static str) {
+        self.lock().cache_control = value;
+    }
+
+    /// How often it was asked for.
+    pub(crate) fn fetched(&self) -> usize {
+        self.lock().fetched
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Published> {
+        self.0.lock().expect("no panic")
+    }
+}
+
+async fn answer(State(publication): State<Publication>) -> Response {
+    let mut published = publication.lock();
     published.fetched += 1;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),

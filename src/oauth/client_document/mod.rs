@@ -7,16 +7,11 @@
 
 mod known;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc};
 
 use serde_json::{Map, Value};
-use tokio::sync::Mutex as AsyncMutex;
 
+use super::remote::{RemoteDocuments, RemoteError};
 use crate::{
     clock::Timestamp,
     model::{
@@ -25,20 +20,7 @@ use crate::{
         client_metadata::MetadataRules,
     },
     store::{Store, StoreError},
-    web::{
-        fetch::{FetchError, Fetched, Fetcher},
-        throttle::Throttle,
-    },
 };
-
-/// How long a copy is fresh if its server does not say, and at most.
-const USUAL_LIFETIME: Duration = Duration::from_hours(1);
-const LONGEST_LIFETIME: Duration = Duration::from_hours(24);
-
-/// Fetches from one host at once, and how long until there may be another one. Strangers can make us
-/// fetch: nobody shall be flooded that way.
-const FETCHES_AT_ONCE: u32 = 30;
-const FETCH_EVERY: Duration = Duration::from_secs(2);
 
 /// What the operator allows.
 #[derive(Debug, Clone, Default)]
@@ -64,9 +46,7 @@ pub(super) enum DocumentError {
     #[error("the operator of this server does not accept apps of {0}")]
     HostNotAllowed(String),
     #[error("its description could not be fetched: {0}")]
-    Fetch(#[from] FetchError),
-    #[error("its description was asked for too often in a short time")]
-    TooOften,
+    Remote(#[from] RemoteError),
     #[error("its description is not a JSON object")]
     NotAnObject,
     #[error("its description is not in order: {0}")]
@@ -78,25 +58,18 @@ pub(super) enum DocumentError {
 
 impl DocumentError {
     /// Whether trying again later makes sense.
-    pub(super) fn will_pass(&self) -> bool {
-        match self {
-            Self::Fetch(error) => !error.is_special_use(),
-            Self::TooOften => true,
-            _ => false,
-        }
+    pub(super) const fn will_pass(&self) -> bool {
+        matches!(self, Self::Remote(error) if error.will_pass())
     }
 }
 
 /// Reads and keeps documents.
 pub struct ClientDocuments {
-    fetcher: Fetcher,
+    remote: Arc<RemoteDocuments>,
     policy: DocumentPolicy,
     rules: Arc<MetadataRules>,
     /// Copies that are used where there is no other.
     pinned: HashMap<ClientId, Arc<Client>>,
-    by_host: Throttle<String>,
-    /// Who fetches what, so that others wait for it instead of fetching too.
-    fetching: Mutex<HashMap<ClientId, Weak<AsyncMutex<()>>>>,
 }
 
 impl fmt::Debug for ClientDocuments {
@@ -108,19 +81,17 @@ impl fmt::Debug for ClientDocuments {
 impl ClientDocuments {
     /// `pinned`: copies by the operator, instead of or beside those of the best known clients.
     pub fn new(
-        fetcher: Fetcher,
+        remote: Arc<RemoteDocuments>,
         policy: DocumentPolicy,
         rules: Arc<MetadataRules>,
         pinned: Vec<Client>,
     ) -> Self {
         let known = known::clients(&rules).into_iter().chain(pinned);
         Self {
-            fetcher,
+            remote,
             policy,
             rules,
             pinned: known.map(|c| (c.id.clone(), Arc::new(c))).collect(),
-            by_host: Throttle::new(FETCHES_AT_ONCE, FETCH_EVERY),
-            fetching: Mutex::default(),
         }
     }
 
@@ -149,8 +120,7 @@ impl ClientDocuments {
         if !self.policy.allows(url.host()) {
             return Err(DocumentError::HostNotAllowed(url.host().to_owned()));
         }
-        let turn = self.turn(id);
-        let _turn = turn.lock().await;
+        let _turn = self.remote.turn(id.as_str()).await;
         let kept = store.client(id).await?;
         if let Some(fresh) = kept.as_ref().filter(|client| client.is_fresh(now)) {
             return Ok(Arc::clone(fresh));
@@ -169,48 +139,19 @@ impl ClientDocuments {
     }
 
     async fn fetch(&self, url: &DocumentUrl, now: Timestamp) -> Result<Client, DocumentError> {
-        let host = url.host().to_owned();
-        if self.by_host.take(&host, now).is_err() {
-            return Err(DocumentError::TooOften);
-        }
-        let fetched = self.fetcher.get(url.id().as_str()).await?;
-        read(url, &fetched, &self.rules, now)
-    }
-
-    fn turn(&self, id: &ClientId) -> Arc<AsyncMutex<()>> {
-        let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = fetching.get(id).and_then(Weak::upgrade) {
-            return turn;
-        }
-        fetching.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        fetching.insert(id.clone(), Arc::downgrade(&turn));
-        turn
+        let (fetched, fresh_until) = self.remote.get(url.id().as_str(), now).await?;
+        let members: Map<String, Value> =
+            serde_json::from_slice(&fetched.body).map_err(|_| DocumentError::NotAnObject)?;
+        let copy = DocumentCopy { fresh_until };
+        let client = client_document::read(url, &members, &self.rules, copy, now)?;
+        Ok(client)
     }
 }
 
 fn log(url: &DocumentUrl, error: &DocumentError) {
-    match error {
-        DocumentError::Fetch(refused) if refused.is_special_use() => {
-            tracing::warn!(event = "fetch_refused", client.host = url.host(), error = %refused, "a client's metadata document is at an address that is not public");
-        }
-        error => {
-            tracing::warn!(event = "client_document_failed", client.host = url.host(), error = %error, "a client's metadata document cannot be used");
-        }
+    if let DocumentError::Remote(error) = error {
+        error.log("a client's metadata document", url.id().as_str());
+    } else {
+        tracing::warn!(event = "client_document_failed", client.host = url.host(), error = %error, "a client's metadata document cannot be used");
     }
-}
-
-fn read(
-    url: &DocumentUrl,
-    fetched: &Fetched,
-    rules: &MetadataRules,
-    now: Timestamp,
-) -> Result<Client, DocumentError> {
-    let members: Map<String, Value> =
-        serde_json::from_slice(&fetched.body).map_err(|_| DocumentError::NotAnObject)?;
-    let lifetime = fetched.fresh_for.unwrap_or(USUAL_LIFETIME);
-    let copy = DocumentCopy {
-        fresh_until: now + lifetime.min(LONGEST_LIFETIME),
-    };
-    Ok(client_document::read(url, &members, rules, copy, now)?)
 }

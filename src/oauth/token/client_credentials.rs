@@ -12,7 +12,7 @@ use crate::{
         scope::{OFFLINE_ACCESS, ScopeSet},
         user::UserId,
     },
-    oauth::{OAuthState, error::OAuthError},
+    oauth::{OAuthState, client_auth::Sender, error::OAuthError},
     store::Issue,
     web::params::Params,
 };
@@ -20,9 +20,10 @@ use crate::{
 /// Issues an access token. There is no refresh token: the client can come again (RFC 6749 §4.4.3).
 pub(super) async fn issue(
     oauth: &OAuthState,
-    client: &Client,
+    sender: Sender<'_>,
     params: &Params,
 ) -> Result<TokenAnswer, OAuthError> {
+    let client = sender.client;
     if !client
         .metadata
         .grant_types
@@ -32,9 +33,9 @@ pub(super) async fn issue(
             "the operator has not allowed this client to act on its own authority",
         ));
     }
-    if client.is_public() {
+    if !sender.is_authenticated {
         return Err(OAuthError::UnauthorizedClient(
-            "a client that cannot authenticate has no authority of its own",
+            "a client that does not authenticate has no authority of its own",
         ));
     }
     check_resource(oauth, params)?;

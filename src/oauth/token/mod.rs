@@ -16,14 +16,14 @@ use axum::{
 use answer::TokenAnswer;
 
 use super::{
-    OAuthState, client_auth,
+    OAuthState,
+    client_auth::{self, Sender},
     error::OAuthError,
     form::{self, required},
 };
 use crate::{
     clock::Timestamp,
     model::{
-        client::Client,
         client_metadata::GrantType,
         grant::{Authorization, Grant},
         scope::ScopeSet,
@@ -48,8 +48,8 @@ pub(super) async fn post(
         .map_err(OAuthError::TooManyRequests)?;
     let params = form::read(request).await?;
     let claim = client_auth::identify(&oauth, &headers, &params).await?;
-    let answer = match claim.prove() {
-        Ok(client) => exchange(&oauth, client, &params).await,
+    let answer = match claim.prove(&oauth).await {
+        Ok(sender) => exchange(&oauth, sender, &params).await,
         Err(error) => Err(error),
     };
     if answer.is_ok() {
@@ -63,16 +63,17 @@ pub(super) async fn post(
 
 async fn exchange(
     oauth: &OAuthState,
-    client: &Client,
+    sender: Sender<'_>,
     params: &Params,
 ) -> Result<TokenAnswer, OAuthError> {
+    let client = sender.client;
     match grant_type(oauth, params)? {
         GrantType::AuthorizationCode => authorization_code::redeem(oauth, client, params).await,
         GrantType::RefreshToken => {
             let answer = refresh_token::refresh(oauth, client, params).await?;
             Ok(answer.into())
         }
-        GrantType::ClientCredentials => client_credentials::issue(oauth, client, params).await,
+        GrantType::ClientCredentials => client_credentials::issue(oauth, sender, params).await,
     }
 }
 

@@ -7,8 +7,8 @@ use axum::http::StatusCode;
 /// As much of a cause as one can read, in characters.
 const MAX_CAUSE: usize = 200;
 
-/// Why a document was not fetched. The words are for the operator, and for the person who waits for
-/// the document: they name the host, and nothing else of the URL.
+/// Why a document was not fetched. The words are for the operator; they name the host, and nothing
+/// else of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// Not a URL that can be fetched.
@@ -84,6 +84,18 @@ impl FetchError {
     /// Whether the URL leads to where strangers may not send us: worth an alarm.
     pub const fn is_special_use(&self) -> bool {
         matches!(self, Self::SpecialUse { .. })
+    }
+
+    /// The same for strangers, who need not know which addresses names have where we are, nor
+    /// what our system says about them.
+    pub fn in_plain_words(&self) -> String {
+        match self {
+            Self::SpecialUse { host, .. } => format!("{host} is not at a public address"),
+            Self::Unresolved { host, .. } => format!("{host} has no address"),
+            Self::Connection { host, .. } => format!("{host} cannot be read from"),
+            Self::Setup(_) => "this server cannot fetch documents".to_owned(),
+            others => others.to_string(),
+        }
     }
 
     /// What a failed exchange comes to. The resolver's own words come through unchanged.
