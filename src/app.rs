@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{Config, Exemptions, Limits, Registration},
+    dpop::Nonces,
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
@@ -19,10 +20,10 @@ use crate::{
         scope::ScopeCatalogue,
     },
     oauth::{
-        ClientDocuments, DocumentPolicy, OAuthState, RegistrationPolicy, RemoteDocuments,
-        RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
+        ClientDocuments, DocumentPolicy, OAuthState, ProofRules, RegistrationPolicy,
+        RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
-    secret::Passcode,
+    secret::{Passcode, random_bytes},
     store::{MemoryLimits, MemoryStore, Store},
     web::{
         client_address::TrustedProxies,
@@ -86,11 +87,22 @@ impl App {
             let Exemptions { hosts, networks } = config.fetch_allow.clone();
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
-        let oauth = oauth(config, identity, Arc::clone(&scopes), fetcher);
+        let proofs = ProofRules {
+            nonces: Arc::new(Nonces::new(&random_bytes())),
+            nonce_required: config.dpop_nonces,
+        };
+        let oauth = oauth(
+            config,
+            identity,
+            Arc::clone(&scopes),
+            fetcher,
+            proofs.clone(),
+        );
         let verifier = StoreVerifier::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::clone(public_url.resource()),
+            proofs,
         );
         let mut features = Features::new(Arc::clone(&scopes));
         (parts.offer)(&mut features)?;
@@ -132,6 +144,7 @@ fn oauth(
     identity: IdentityState,
     scopes: Arc<ScopeCatalogue>,
     fetcher: Fetcher,
+    proofs: ProofRules,
 ) -> OAuthState {
     let configured = config.clients.iter();
     let clients: HashMap<ClientId, Arc<Client>> = configured
@@ -176,6 +189,7 @@ fn oauth(
         clients: Arc::new(clients),
         documents,
         keys: Arc::new(RemoteKeys::new(remote)),
+        proofs,
         registration: match &config.registration {
             Registration::Open => RegistrationPolicy::Open,
             Registration::WithToken(token) => RegistrationPolicy::WithToken(token.digest()),

@@ -22,6 +22,7 @@ mod cors;
 mod curl_flows;
 mod discovery;
 mod documentation;
+mod dpop;
 mod every_method;
 mod every_version;
 mod fetch;

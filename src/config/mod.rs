@@ -91,6 +91,8 @@ pub struct Config {
     pub metadata_rules: MetadataRules,
     /// Clients that the operator set up.
     pub clients: Vec<Client>,
+    /// Whether proofs of possession must contain a nonce of this server (RFC 9449 §8).
+    pub dpop_nonces: bool,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Vec<ResourceServerConfig>,
     /// What outgoing fetches may reach although it is not public.
@@ -339,6 +341,7 @@ impl Config {
             metadata_rules,
             clients,
             resource_servers,
+            dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
             limits: read.limits(),

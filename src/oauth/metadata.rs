@@ -34,6 +34,8 @@ struct ServerMetadata<'a> {
     revocation_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
+    /// RFC 9449 §5.1.
+    dpop_signing_alg_values_supported: Vec<&'a str>,
     /// Clients of MCP refuse to go on without S256 here.
     code_challenge_methods_supported: [&'a str; 1],
     /// draft-ietf-oauth-client-id-metadata-document §5.
@@ -71,6 +73,7 @@ pub(super) async fn get(State(oauth): State<OAuthState>) -> Response {
             .map(AuthMethod::as_str)
             .collect(),
         introspection_endpoint_auth_signing_alg_values_supported: Algorithm::names(),
+        dpop_signing_alg_values_supported: Algorithm::names(),
         code_challenge_methods_supported: ["S256"],
         client_id_metadata_document_supported: oauth.documents.is_some(),
         authorization_response_iss_parameter_supported: true,

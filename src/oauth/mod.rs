@@ -5,6 +5,7 @@ mod client_assertion;
 mod client_auth;
 mod client_document;
 mod consent;
+mod dpop;
 mod error;
 mod form;
 mod introspect;
@@ -26,6 +27,7 @@ use client_document::DocumentError;
 use error::OAuthError;
 
 pub use client_document::{ClientDocuments, DocumentPolicy};
+pub use dpop::ProofRules;
 pub use keys::RemoteKeys;
 pub use remote::RemoteDocuments;
 pub use verifier::StoreVerifier;
@@ -70,6 +72,8 @@ pub struct OAuthState {
     pub documents: Option<Arc<ClientDocuments>>,
     /// Keys of those who sign.
     pub keys: Arc<RemoteKeys>,
+    /// What proofs of possession have to be like.
+    pub proofs: ProofRules,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Arc<[ResourceServer]>,
     /// What the token endpoint offers.

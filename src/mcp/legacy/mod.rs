@@ -80,7 +80,7 @@ pub(super) async fn request<'a>(
         Ok(Prepared::Answer(result)) => exchange.reply(answer(id, Ok(result))),
         Ok(Prepared::Work(work)) => call::answer(exchange, session, id, params, work).await,
         // RFC 6750 §3.1: the status and the challenge make the client ask for more.
-        Err(Fault::Scope(scope)) => guard::insufficient_scope(exchange.mcp, &scope, Some(id)),
+        Err(Fault::Scope(scope)) => guard::insufficient_scope(exchange, &scope, Some(id)),
         Err(fault) => {
             let outcome = call::told(fault, false, Era::Legacy(session.version));
             exchange.reply(answer(id, outcome))
