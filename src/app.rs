@@ -185,7 +185,8 @@ fn oauth(
             refresh_grace: config.lifetimes.refresh_grace,
         },
         resource_servers: resource_servers.collect(),
-        grant_types: grant_types(&clients).into(),
+        grant_types: grant_types(&clients, !config.assertion_issuers.is_empty()).into(),
+        assertion_issuers: config.assertion_issuers.clone().into(),
         clients: Arc::new(clients),
         documents,
         keys: Arc::new(RemoteKeys::new(remote)),
@@ -203,13 +204,16 @@ fn oauth(
 }
 
 /// What no client can use is not offered.
-fn grant_types(clients: &HashMap<ClientId, Arc<Client>>) -> Vec<GrantType> {
+fn grant_types(clients: &HashMap<ClientId, Arc<Client>>, takes_assertions: bool) -> Vec<GrantType> {
     let mut offered = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
     let mut used = clients
         .values()
         .flat_map(|client| &client.metadata.grant_types);
     if used.any(|grant| *grant == GrantType::ClientCredentials) {
         offered.push(GrantType::ClientCredentials);
+    }
+    if takes_assertions {
+        offered.push(GrantType::JwtBearer);
     }
     offered
 }

@@ -29,6 +29,7 @@ mod fetch;
 mod gotchas;
 mod hostile_input;
 mod hostile_sizes;
+mod identity_assertions;
 mod introspection;
 mod layering;
 mod legacy_calls;

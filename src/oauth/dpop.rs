@@ -114,7 +114,7 @@ impl Possession {
             (None, _) => Ok(()),
             (Some(bound_to), Some(jkt)) if bound_to == jkt => Ok(()),
             (Some(_), Some(_)) => Err(OAuthError::InvalidGrant(
-                "it is bound to another key (DPoP)",
+                "it is bound to another key (DPoP)".into(),
             )),
             (Some(_), None) => {
                 let needed = "it is bound to a key, so a DPoP proof must be sent".to_owned();

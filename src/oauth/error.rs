@@ -28,9 +28,9 @@ pub(super) enum OAuthError {
         /// Whether the client used the `Authorization` header: then the answer must challenge it.
         challenge: bool,
     },
-    /// A code or refresh token that is not good, or not this client's.
+    /// A code, refresh token or assertion that is not good, or not this client's.
     #[error("{0}")]
-    InvalidGrant(&'static str),
+    InvalidGrant(Cow<'static, str>),
     /// A DPoP proof that is not good, or none where one is needed (RFC 9449 §5).
     #[error("{0}")]
     InvalidProof(String),

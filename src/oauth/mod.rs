@@ -36,6 +36,7 @@ use crate::{
     clock::Clock,
     identity::{self, IdentityState},
     model::{
+        assertion_issuer::AssertionIssuer,
         client::{Client, ClientId},
         client_document::DocumentUrl,
         client_metadata::{GrantType, MetadataRules},
@@ -76,6 +77,8 @@ pub struct OAuthState {
     pub proofs: ProofRules,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Arc<[ResourceServer]>,
+    /// Identity providers whose word is taken for who a person is.
+    pub assertion_issuers: Arc<[AssertionIssuer]>,
     /// What the token endpoint offers.
     pub grant_types: Arc<[GrantType]>,
     /// Who may register.

@@ -1,6 +1,6 @@
 //! Redeeming an authorization code (OAuth 2.1 §4.1.3).
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use super::{Asking, answer::TokenAnswer, check_resource, mint_access_token};
 use crate::{
@@ -16,9 +16,9 @@ use crate::{
 };
 
 /// One text for every code that is no good, so as to tell a thief nothing.
-const NOT_GOOD: OAuthError = OAuthError::InvalidGrant(
+const NOT_GOOD: OAuthError = OAuthError::InvalidGrant(Cow::Borrowed(
     "the authorization code is unknown, expired, used or not this client's",
-);
+));
 
 /// Redeems a code. Nothing is used up until everything has been checked.
 pub(super) async fn redeem(
@@ -69,12 +69,12 @@ fn check(
         && redirect_uri != code.redirect_uri.as_str()
     {
         return Err(OAuthError::InvalidGrant(
-            "redirect_uri is not the one of the authorization request",
+            "redirect_uri is not the one of the authorization request".into(),
         ));
     }
     if !code.code_challenge.is_met_by(verifier) {
         return Err(OAuthError::InvalidGrant(
-            "code_verifier does not fit the code_challenge",
+            "code_verifier does not fit the code_challenge".into(),
         ));
     }
     check_resource(oauth, params)

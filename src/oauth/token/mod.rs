@@ -3,6 +3,7 @@
 mod answer;
 mod authorization_code;
 mod client_credentials;
+mod jwt_bearer;
 mod refresh_token;
 
 use std::{borrow::Cow, sync::Arc};
@@ -86,6 +87,7 @@ async fn exchange(
             Ok(answer.into())
         }
         GrantType::ClientCredentials => client_credentials::issue(oauth, asking).await,
+        GrantType::JwtBearer => jwt_bearer::exchange(oauth, asking).await,
     }
 }
 

@@ -4,6 +4,8 @@
 //! token that was used a moment ago yields the same answer again: nothing forks, and nobody has to
 //! sign in again. After the window a used token is a stolen one.
 
+use std::borrow::Cow;
+
 use super::{Asking, answer::RefreshAnswer, check_resource, mint_access_token};
 use crate::{
     clock::Timestamp,
@@ -17,8 +19,9 @@ use crate::{
     store::{RefreshOutcome, Successor},
 };
 
-const NOT_GOOD: OAuthError =
-    OAuthError::InvalidGrant("the refresh token is unknown, expired, revoked or not this client's");
+const NOT_GOOD: OAuthError = OAuthError::InvalidGrant(Cow::Borrowed(
+    "the refresh token is unknown, expired, revoked or not this client's",
+));
 
 /// Exchanges a refresh token for new tokens.
 pub(super) async fn refresh(
