@@ -27,7 +27,7 @@ use crate::{
     },
     secret::Digest,
     store::StoreError,
-    web::{Json, NoStore, client_address::Connection},
+    web::{Json, NoStore, client_address::Connection, note},
 };
 
 /// Where tokens are asked about.
@@ -94,7 +94,8 @@ async fn answer(
         // RFC 7662 §2.2: of any other token nothing is said, not even why.
         None => Json(StatusCode::OK, json!({ "active": false })).into_response(),
     };
-    Ok(NoStore(body).into_response())
+    let response = NoStore(body).into_response();
+    Ok(note::from_client(response, caller.name()))
 }
 
 async fn find(oauth: &OAuthState, token: &Digest) -> Result<Option<Found>, StoreError> {
