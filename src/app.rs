@@ -112,6 +112,7 @@ impl App {
         let mcp = McpState {
             verifier: Arc::new(verifier),
             sessions: Arc::clone(&store) as _,
+            mail: Arc::clone(&store) as _,
             clock: Arc::clone(&clock),
             origins: Arc::new(AllowedOrigins::new(
                 public_url.origin(),

@@ -12,7 +12,10 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{AdminListener, Config},
     connection,
-    mcp::feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
+    mcp::{
+        self,
+        feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
+    },
     model::resource::PublicUrl,
     router,
     secret::Passcode,
@@ -273,6 +276,7 @@ impl Server {
             Arc::clone(&self.app.store),
             Arc::clone(&self.app.clock),
         ));
+        let post = tokio::spawn(mcp::exchange_mail(Arc::clone(&self.app.mcp)));
         let mut tunnel = self.tunnel;
         let mut outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -285,6 +289,7 @@ impl Server {
             outcome = outcome.and(next_end(&mut listeners).await);
         }
         sweeper.abort();
+        post.abort();
         if let Some(tunnel) = tunnel {
             tunnel.stop().await;
         }

@@ -29,6 +29,7 @@ use axum::{
     routing,
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     access::VerifyAccessToken,
@@ -37,7 +38,7 @@ use crate::{
         resource::{MCP_PATH, PublicUrl},
         scope::ScopeCatalogue,
     },
-    store::McpSessions,
+    store::{McpSessions, SessionMail},
     web::{
         cors,
         origin::{AllowedHosts, AllowedOrigins},
@@ -47,6 +48,7 @@ use crate::{
 use feature::{Changes, Features};
 use guard::UnknownHosts;
 use legacy::Runtimes;
+pub use legacy::exchange_mail;
 use modern::StateSealer;
 use tasks::TaskTable;
 
@@ -56,6 +58,8 @@ pub struct McpState {
     pub verifier: Arc<dyn VerifyAccessToken>,
     /// Where sessions are kept.
     pub sessions: Arc<dyn McpSessions>,
+    /// Where their streams are kept, and how their replicas reach each other.
+    pub mail: Arc<dyn SessionMail>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The resource.
@@ -78,6 +82,15 @@ pub struct McpState {
     pub internal: McpInternal,
 }
 
+/// Names a process among those that serve the same sessions.
+struct ReplicaId(Uuid);
+
+impl Default for ReplicaId {
+    fn default() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 /// What the room keeps for itself.
 #[derive(Default)]
 pub struct McpInternal {
@@ -85,6 +98,8 @@ pub struct McpInternal {
     states: StateSealer,
     tasks: TaskTable,
     unknown_hosts: UnknownHosts,
+    /// Tells this process from the others.
+    replica: ReplicaId,
 }
 
 impl fmt::Debug for McpInternal {

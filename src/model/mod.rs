@@ -10,6 +10,7 @@ pub mod mcp_session;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;
+pub mod session_stream;
 pub mod user;
 
 use std::time::Duration;

@@ -9,6 +9,7 @@ mod clients;
 mod grants;
 mod mcp_sessions;
 mod replays;
+mod session_mail;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -16,7 +17,10 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{Result, Store};
-use crate::{clock::Timestamp, model::grant::Revocation};
+use crate::{
+    clock::Timestamp,
+    model::{grant::Revocation, session_stream::Mail},
+};
 
 /// How much the memory engine keeps at most.
 #[derive(Debug, Clone, Copy)]
@@ -51,10 +55,15 @@ pub struct MemoryStore {
     limits: MemoryLimits,
     state: Arc<RwLock<State>>,
     revocations: broadcast::Sender<Revocation>,
+    mail: broadcast::Sender<Mail>,
+    is_shared: bool,
 }
 
 /// Revocations that a listener may fall behind by, before it is told to look for itself.
 const REVOCATION_BACKLOG: usize = 256;
+
+/// The same for what servers tell each other.
+const MAIL_BACKLOG: usize = 1024;
 
 #[derive(Default)]
 struct State {
@@ -64,6 +73,7 @@ struct State {
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
     replays: replays::ReplayTable,
+    session_streams: session_mail::StreamTable,
 }
 
 impl MemoryStore {
@@ -73,6 +83,17 @@ impl MemoryStore {
             limits,
             state: Arc::default(),
             revocations: broadcast::Sender::new(REVOCATION_BACKLOG),
+            mail: broadcast::Sender::new(MAIL_BACKLOG),
+            is_shared: false,
+        }
+    }
+
+    /// An empty store for several servers of one process, each of which gets a clone.
+    #[must_use]
+    pub fn shared(limits: MemoryLimits) -> Self {
+        Self {
+            is_shared: true,
+            ..Self::new(limits)
         }
     }
 
@@ -103,6 +124,7 @@ impl Store for MemoryStore {
         for owner in owners {
             self.write().mcp_sessions.sweep(&owner, now);
         }
+        self.write().session_streams.sweep(now);
         Ok(())
     }
 
