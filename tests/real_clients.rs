@@ -34,6 +34,81 @@ async fn typescript_sdk_2_goes_the_whole_way_when_it_asks_for_our_versions_first
 
 /// Runs one of the scripts in `tests/clients` against a server whose access tokens soon expire.
 async fn node(script: &str, arguments: &[&str]) {
+    let server = Launch::serving().env("ACCESS_TOKEN_TTL", "2s");
+    run(script, arguments, server, &[]).await;
+}
+
+#[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_as_a_public_client() {
+    strict("oauth4webapi.mjs", &["code", "none"]).await;
+}
+
+#[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_with_a_secret_in_the_form() {
+    strict("oauth4webapi.mjs", &["code", "client_secret_post"]).await;
+}
+
+#[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_with_a_secret_in_the_header() {
+    strict("oauth4webapi.mjs", &["code", "client_secret_basic"]).await;
+}
+
+#[tokio::test]
+async fn oauth4webapi_acts_on_its_own_authority() {
+    strict("oauth4webapi.mjs", &["client_credentials"]).await;
+}
+
+#[tokio::test]
+async fn openid_client_goes_the_whole_way_as_a_public_client() {
+    strict("openid-client.mjs", &["code", "none"]).await;
+}
+
+#[tokio::test]
+async fn openid_client_goes_the_whole_way_with_a_secret_in_the_form() {
+    strict("openid-client.mjs", &["code", "client_secret_post"]).await;
+}
+
+#[tokio::test]
+async fn openid_client_goes_the_whole_way_with_a_secret_in_the_header() {
+    strict("openid-client.mjs", &["code", "client_secret_basic"]).await;
+}
+
+#[tokio::test]
+async fn openid_client_acts_on_its_own_authority() {
+    strict("openid-client.mjs", &["client_credentials"]).await;
+}
+
+/// Tells one of the stories of `tests/clients/strict.mjs` with one library. The server knows a client
+/// and a resource server by secrets that are hard to put into a header.
+async fn strict(script: &str, story: &[&str]) {
+    const CLIENT_SECRET: &str = "100%25 free + easy: %41/ä?";
+    const RESOURCE_SERVER_SECRET: &str = "files & folders = 2";
+    let file = format!(
+        r#"
+        [[clients]]
+        client_id = "nightly-report"
+        client_secret = "{CLIENT_SECRET}"
+        grant_types = ["client_credentials"]
+
+        [[resource_servers]]
+        client_id = "files-api"
+        client_secret = "{RESOURCE_SERVER_SECRET}"
+        "#
+    );
+    let server = Launch::serving()
+        .file("server.toml", &file)
+        .env("CONFIG_FILE", "server.toml");
+    let told = [
+        ("CLIENT_ID", "nightly-report"),
+        ("CLIENT_SECRET", CLIENT_SECRET),
+        ("RESOURCE_SERVER_ID", "files-api"),
+        ("RESOURCE_SERVER_SECRET", RESOURCE_SERVER_SECRET),
+    ];
+    run(script, story, server, &told).await;
+}
+
+/// Runs one of the scripts in `tests/clients` against a server, with what it is told besides.
+async fn run(script: &str, arguments: &[&str], server: Launch, told: &[(&str, &str)]) {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     if !outside::is_installed("node", "--version").await {
         return outside::skip(script, "node", "install Node.js 20 or later");
@@ -42,13 +117,14 @@ async fn node(script: &str, arguments: &[&str]) {
         let remedy = "npm ci --prefix tests/clients";
         return outside::skip(script, "tests/clients/node_modules", remedy);
     }
-    let server = Launch::serving().env("ACCESS_TOKEN_TTL", "2s").start();
+    let server = server.start();
     let mut command = Command::new("node");
     command
         .arg(clients.join(script))
         .arg(server.site().url("/mcp"))
         .args(arguments)
-        .env("SIGN_IN_PASSCODE", PASSCODE);
+        .env("SIGN_IN_PASSCODE", PASSCODE)
+        .envs(told.iter().copied());
     outside::run(command, &server).await;
 }
 
