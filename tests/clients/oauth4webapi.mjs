@@ -1,5 +1,4 @@
-// The library `oauth4webapi` against a running server; see `strict.mjs` for what it does there:
-//   SIGN_IN_PASSCODE=… node oauth4webapi.mjs http://localhost:4000/mcp code client_secret_basic
+// The library `oauth4webapi` against a running server; see `strict.mjs` for what it does there.
 
 import * as oauth from "oauth4webapi";
 
@@ -12,6 +11,7 @@ const authentications = {
   none: () => oauth.None(),
   client_secret_post: ({ client_secret }) => oauth.ClientSecretPost(client_secret),
   client_secret_basic: ({ client_secret }) => oauth.ClientSecretBasic(client_secret),
+  private_key_jwt: (_, key) => oauth.PrivateKeyJwt(key),
 };
 
 class Oauth4webapi {
@@ -29,16 +29,22 @@ class Oauth4webapi {
     return this.as.issuer;
   }
 
-  async register(metadata) {
+  async register(metadata, key) {
     const response = await oauth.dynamicClientRegistrationRequest(this.as, metadata, options);
     const client = await oauth.processDynamicClientRegistrationResponse(response);
-    this.become(client);
+    this.become(client, key);
     return client;
   }
 
-  become(client) {
+  become(client, key) {
     this.client = client;
-    this.authentication = authentications[client.token_endpoint_auth_method](client);
+    this.authentication = authentications[client.token_endpoint_auth_method](client, key);
+  }
+
+  /** The key whose possession is shown from now on; its thumbprint. */
+  proveWith(pair) {
+    this.proofs = pair && oauth.DPoP(this.client, pair);
+    return this.proofs?.calculateThumbprint();
   }
 
   async authorizationUrl() {
@@ -52,8 +58,10 @@ class Oauth4webapi {
       code_challenge_method: "S256",
       resource: this.connector.href,
     };
-    const response = await oauth.pushedAuthorizationRequest(...this.#caller(), parameters, options);
-    const pushed = await oauth.processPushedAuthorizationResponse(this.as, this.client, response);
+    const pushed = await this.#proving(async (proofs) => {
+      const response = await oauth.pushedAuthorizationRequest(...this.#caller(), parameters, proofs);
+      return oauth.processPushedAuthorizationResponse(this.as, this.client, response);
+    });
     const url = new URL(this.as.authorization_endpoint);
     url.search = new URLSearchParams({ client_id: this.client.client_id, request_uri: pushed.request_uri });
     return url;
@@ -61,25 +69,32 @@ class Oauth4webapi {
 
   async redeem(callback) {
     const parameters = oauth.validateAuthResponse(this.as, this.client, callback, this.state);
-    const response = await oauth.authorizationCodeGrantRequest(
-      ...this.#caller(),
-      parameters,
-      this.redirectUri,
-      this.verifier,
-      this.#forResource(),
-    );
-    return oauth.processAuthorizationCodeResponse(this.as, this.client, response);
+    return this.#proving(async (proofs) => {
+      const response = await oauth.authorizationCodeGrantRequest(
+        ...this.#caller(),
+        parameters,
+        this.redirectUri,
+        this.verifier,
+        { additionalParameters: { resource: this.connector.href }, ...proofs },
+      );
+      return oauth.processAuthorizationCodeResponse(this.as, this.client, response);
+    });
   }
 
-  async refresh(refreshToken) {
-    const response = await oauth.refreshTokenGrantRequest(...this.#caller(), refreshToken, this.#forResource());
-    return oauth.processRefreshTokenResponse(this.as, this.client, response);
+  refresh(refreshToken) {
+    return this.#proving(async (proofs) => {
+      const more = { additionalParameters: { resource: this.connector.href }, ...proofs };
+      const response = await oauth.refreshTokenGrantRequest(...this.#caller(), refreshToken, more);
+      return oauth.processRefreshTokenResponse(this.as, this.client, response);
+    });
   }
 
-  async clientCredentials() {
-    const parameters = { resource: this.connector.href };
-    const response = await oauth.clientCredentialsGrantRequest(...this.#caller(), parameters, options);
-    return oauth.processClientCredentialsResponse(this.as, this.client, response);
+  clientCredentials() {
+    return this.#proving(async (proofs) => {
+      const parameters = { resource: this.connector.href };
+      const response = await oauth.clientCredentialsGrantRequest(...this.#caller(), parameters, proofs);
+      return oauth.processClientCredentialsResponse(this.as, this.client, response);
+    });
   }
 
   async introspect(token) {
@@ -92,15 +107,24 @@ class Oauth4webapi {
   }
 
   post(accessToken, headers, body) {
-    return oauth.protectedResourceRequest(accessToken, "POST", this.connector, headers, body, options);
+    return this.#proving((proofs) =>
+      oauth.protectedResourceRequest(accessToken, "POST", this.connector, headers, body, proofs),
+    );
+  }
+
+  /** Sends with a proof, if there is a key, and once more where the server wants its nonce in it (RFC 9449 §8 and §9). */
+  async #proving(send) {
+    const proofs = { DPoP: this.proofs, ...options };
+    try {
+      return await send(proofs);
+    } catch (error) {
+      if (!oauth.isDPoPNonceError(error)) throw error;
+      return send(proofs);
+    }
   }
 
   #caller() {
     return [this.as, this.client, this.authentication];
-  }
-
-  #forResource() {
-    return { additionalParameters: { resource: this.connector.href }, ...options };
   }
 }
 
