@@ -62,6 +62,16 @@ async fn oauth4webapi_goes_the_whole_way_with_a_key() {
 }
 
 #[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_with_tokens_that_are_bound() {
+    for nonces in ["off", "on"] {
+        let server = || Launch::serving().env("DPOP_NONCES", nonces);
+        strict_with(server(), OAUTH4WEBAPI, CODE, "none", &["--dpop", "ES256"]).await;
+        let signed = ["--key", "ES256", "--dpop", "Ed25519"];
+        strict_with(server(), OAUTH4WEBAPI, CODE, SIGNED, &signed).await;
+    }
+}
+
+#[tokio::test]
 async fn oauth4webapi_acts_on_its_own_authority() {
     for method in ["client_secret_basic", "client_secret_post", SIGNED] {
         strict(OAUTH4WEBAPI, ON_ITS_OWN, method, &[]).await;
@@ -87,6 +97,16 @@ async fn openid_client_goes_the_whole_way_with_a_key() {
 }
 
 #[tokio::test]
+async fn openid_client_goes_the_whole_way_with_tokens_that_are_bound() {
+    for nonces in ["off", "on"] {
+        let server = || Launch::serving().env("DPOP_NONCES", nonces);
+        strict_with(server(), OPENID_CLIENT, CODE, "none", &["--dpop", "ES256"]).await;
+        let signed = ["--key", "ES256", "--dpop", "Ed25519"];
+        strict_with(server(), OPENID_CLIENT, CODE, SIGNED, &signed).await;
+    }
+}
+
+#[tokio::test]
 async fn openid_client_acts_on_its_own_authority() {
     for method in ["client_secret_basic", "client_secret_post", SIGNED] {
         strict(OPENID_CLIENT, ON_ITS_OWN, method, &[]).await;
@@ -99,9 +119,14 @@ const CODE: &str = "code";
 const ON_ITS_OWN: &str = "client_credentials";
 const SIGNED: &str = "private_key_jwt";
 
-/// Tells one of the stories of `tests/clients/strict.mjs` with one library. The server knows a client
-/// by a key, and another one and a resource server by secrets that are hard to put into a header.
+/// Tells one of the stories of `tests/clients/strict.mjs` with one library.
 async fn strict(script: &str, story: &str, method: &str, more: &[&str]) {
+    strict_with(Launch::serving(), script, story, method, more).await;
+}
+
+/// The same with a server of some kind. It knows a client by a key, and another one and a resource
+/// server by secrets that are hard to put into a header.
+async fn strict_with(server: Launch, script: &str, story: &str, method: &str, more: &[&str]) {
     const CLIENT_SECRET: &str = "100%25 free + easy: %41/ä?";
     const RESOURCE_SERVER_SECRET: &str = "files & folders = 2";
     let key = KeyPair::generate().expect("a key");
@@ -126,7 +151,7 @@ async fn strict(script: &str, story: &str, method: &str, more: &[&str]) {
         client_secret = "{RESOURCE_SERVER_SECRET}"
         "#
     );
-    let server = Launch::serving()
+    let server = server
         .file("server.toml", &file)
         .env("CONFIG_FILE", "server.toml");
     let signs = method == SIGNED;

@@ -86,7 +86,7 @@ async function code(newClient, { method, key, dpop }) {
     await client.proveWith(await generateKeyPair(dpop));
     await isShutOut(client, second.access_token, type);
     await client.proveWith(undefined);
-    await isShutOut(client, second.access_token, type);
+    await isShutOut(client, second.access_token, "bearer");
     await client.proveWith(proofKey);
     await isLetIn(client, second.access_token);
     step("shut out with another key, and without one");
