@@ -63,5 +63,6 @@ mod scopes;
 mod signing;
 mod store_contract;
 mod support;
+mod threats;
 mod token_exchange;
 mod token_limits;
