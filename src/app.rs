@@ -53,6 +53,8 @@ pub(crate) struct Parts {
     pub(crate) changes: Changes,
     /// Goes where strangers tell it to; `None`: one that is made from the configuration.
     pub(crate) fetcher: Option<Fetcher>,
+    /// Where state is kept; `None`: where the configuration says.
+    pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -60,13 +62,15 @@ impl App {
     /// Puts the rooms together. Without tools the example tool is offered.
     pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, RegistryError> {
         let limits = config.limits;
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(MemoryLimits {
-            clients: limits.clients,
-            pending_authorizations: limits.pending_authorizations,
-            mcp_sessions: limits.mcp_sessions,
-            mcp_sessions_per_grant: limits.mcp_sessions_per_grant,
-            replays: limits.replays,
-        }));
+        let store = parts.store.unwrap_or_else(|| {
+            Arc::new(MemoryStore::new(MemoryLimits {
+                clients: limits.clients,
+                pending_authorizations: limits.pending_authorizations,
+                mcp_sessions: limits.mcp_sessions,
+                mcp_sessions_per_grant: limits.mcp_sessions_per_grant,
+                replays: limits.replays,
+            }))
+        });
         let clock = parts.clock;
         let public_url = parts.public_url;
         let scopes = Arc::new(config.scopes.clone());
@@ -262,6 +266,7 @@ mod tests {
             offer: Box::new(|_| Ok(())),
             changes: Changes::default(),
             fetcher: None,
+            store: None,
             shutdown: CancellationToken::new(),
         };
         let app = App::new(&config.unwrap(), parts).unwrap();

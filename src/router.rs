@@ -161,6 +161,7 @@ mod tests {
             offer: Box::new(|_| Ok(())),
             changes: crate::mcp::feature::Changes::default(),
             fetcher: None,
+            store: None,
             shutdown: CancellationToken::new(),
         };
         let app = App::new(&config, parts).unwrap();

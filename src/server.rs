@@ -67,6 +67,7 @@ pub struct ServerBuilder {
     templates: Vec<Arc<dyn ResourceTemplate>>,
     changes: Changes,
     fetcher: Option<Fetcher>,
+    store: Option<Arc<dyn Store>>,
     tunnel: bool,
 }
 
@@ -118,6 +119,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Another store than that of the configuration: one that several servers share, or an engine of
+    /// your own.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Starts cloudflared and uses the public URL that it prints.
     #[must_use]
     pub fn tunnel(mut self, tunnel: bool) -> Self {
@@ -165,6 +174,7 @@ impl ServerBuilder {
             offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
             changes: self.changes,
             fetcher: self.fetcher,
+            store: self.store,
             shutdown: shutdown.clone(),
         };
         Ok(Server {
@@ -228,6 +238,7 @@ impl Server {
             templates: Vec::new(),
             changes: Changes::default(),
             fetcher: None,
+            store: None,
             tunnel: false,
         }
     }

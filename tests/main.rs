@@ -57,6 +57,7 @@ mod refresh_rotation;
 mod registration;
 mod registration_limits;
 mod registration_policy;
+mod replicas;
 mod revocation;
 mod scopes;
 #[path = "../src/jose/signing.rs"]
