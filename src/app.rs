@@ -23,7 +23,7 @@ use crate::{
         RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
     secret::Passcode,
-    store::{MemoryLimits, MemoryStore, Store},
+    store::{self, MemoryStore, Store},
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -59,7 +59,7 @@ impl App {
     /// Puts the rooms together. Without tools the example tool is offered.
     pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, RegistryError> {
         let limits = config.limits;
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(MemoryLimits {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new(store::Limits {
             clients: limits.clients,
             pending_authorizations: limits.pending_authorizations,
             mcp_sessions: limits.mcp_sessions,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use remote_mcp_auth::{
     clock::Timestamp,
     model::{
-        mcp_session::McpSession,
+        mcp_session::{McpSession, ProtocolVersion},
         user::{BrowserSession, UserId},
     },
     store::{SessionOwner, Store},
@@ -26,9 +26,13 @@ fn owner(client: &str) -> SessionOwner {
     }
 }
 
+pub(super) fn version() -> ProtocolVersion {
+    ProtocolVersion::parse("2025-06-18").unwrap()
+}
+
 async fn begin(store: &dyn Store, owner: &SessionOwner, id: &str, now: Timestamp) {
     let session = McpSession {
-        protocol_version: "2025-06-18",
+        protocol_version: version(),
         client_capabilities: 0,
         expires_at: now + IDLE,
     };
@@ -82,7 +86,7 @@ pub(super) async fn an_mcp_session_is_found_by_its_owner_and_by_nobody_else(stor
     let found = store
         .mcp_session(&mine, &digest("session"), NOW, IDLE)
         .await;
-    assert_eq!(found.unwrap().unwrap().protocol_version, "2025-06-18");
+    assert_eq!(found.unwrap().unwrap().protocol_version, version());
 }
 
 pub(super) async fn an_mcp_session_lasts_as_long_as_it_is_used(store: Arc<dyn Store>) {

@@ -9,7 +9,7 @@ use axum::http::{HeaderMap, HeaderName};
 use crate::{
     access::Authorization,
     mcp::{McpState, era::LegacyVersion, feature::ClientCapabilities},
-    model::mcp_session::McpSession,
+    model::mcp_session::{McpSession, ProtocolVersion},
     secret::{Digest, McpSessionId},
     store::{Result, SessionOwner},
 };
@@ -45,7 +45,8 @@ pub(super) async fn begin(
 ) -> Result<McpSessionId> {
     let id = McpSessionId::mint();
     let session = McpSession {
-        protocol_version: version.as_str(),
+        protocol_version: ProtocolVersion::parse(version.as_str())
+            .expect("every version is spelled as a date"),
         client_capabilities: client.bits(),
         expires_at: mcp.clock.now() + mcp.session_ttl,
     };
@@ -77,7 +78,7 @@ pub(super) async fn find(
     let session = found.and_then(|found| {
         Some(Session {
             id,
-            version: LegacyVersion::parse(found.protocol_version)?,
+            version: LegacyVersion::parse(found.protocol_version.as_str())?,
             client: ClientCapabilities::from_bits(found.client_capabilities),
         })
     });
