@@ -20,6 +20,7 @@ mod connection;
 mod consent;
 mod cors;
 mod curl_flows;
+mod databases;
 mod discovery;
 mod documentation;
 mod every_method;
@@ -55,6 +56,7 @@ mod refresh_rotation;
 mod registration;
 mod registration_limits;
 mod registration_policy;
+mod restart;
 mod revocation;
 mod scopes;
 #[path = "../src/jose/signing.rs"]

@@ -37,6 +37,7 @@ use crate::{
         resource::{MCP_PATH, PublicUrl},
         scope::ScopeCatalogue,
     },
+    secret::ServerKey,
     store::McpSessions,
     web::{
         cors,
@@ -79,12 +80,23 @@ pub struct McpState {
 }
 
 /// What the room keeps for itself.
-#[derive(Default)]
 pub struct McpInternal {
     runtimes: Runtimes,
     states: StateSealer,
     tasks: TaskTable,
     unknown_hosts: UnknownHosts,
+}
+
+impl McpInternal {
+    /// `states` seals what clients carry between the rounds of a call.
+    pub fn new(states: &ServerKey) -> Self {
+        Self {
+            runtimes: Runtimes::default(),
+            states: StateSealer::new(states),
+            tasks: TaskTable::default(),
+            unknown_hosts: UnknownHosts::default(),
+        }
+    }
 }
 
 impl fmt::Debug for McpInternal {

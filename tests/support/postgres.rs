@@ -64,7 +64,8 @@ async fn new_database(base: &str) -> String {
     let (server, rest) = base.split_once("://").expect("a URL");
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let query = path.split_once('?').map_or("", |(_, query)| query);
-    format!("{server}://{authority}/{name}?{query}")
+    let question = if query.is_empty() { "" } else { "?" };
+    format!("{server}://{authority}/{name}{question}{query}")
 }
 
 impl Postgres {
