@@ -215,7 +215,7 @@ pub trait Grants: Send + Sync {
 /// Browsers in which somebody has signed in.
 #[async_trait]
 pub trait BrowserSessions: Send + Sync {
-    /// Keeps a browser session.
+    /// Keeps a browser session, instead of what it was before its person signed in anew.
     async fn insert_browser_session(&self, id: Digest, session: BrowserSession) -> Result<()>;
 
     /// The browser session of that cookie.

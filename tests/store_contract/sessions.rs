@@ -63,8 +63,18 @@ pub(super) async fn a_browser_session_lasts_until_the_exact_moment_of_its_expiry
     assert_eq!(found(id, NOW).await, Some(session.clone()));
     assert_eq!(found(digest("other cookie"), NOW).await, None);
     let last = before(session.expires_at);
-    assert_eq!(found(id, last).await, Some(session));
+    assert_eq!(found(id, last).await, Some(session.clone()));
     assert_eq!(found(id, last + INSTANT).await, None);
+
+    // Whoever signs in anew in the same browser keeps the cookie.
+    let again = BrowserSession {
+        authenticated_at: NOW + MINUTE,
+        expires_at: NOW + HOUR + MINUTE,
+        ..session
+    };
+    let kept = store.insert_browser_session(id, again.clone());
+    kept.await.unwrap();
+    assert_eq!(found(id, NOW + HOUR).await, Some(again));
 }
 
 pub(super) async fn an_mcp_session_is_found_by_its_owner_and_by_nobody_else(store: Arc<dyn Store>) {

@@ -57,7 +57,7 @@ fn skip() -> Option<Postgres> {
 
 async fn new_database(base: &str) -> String {
     let name = format!("test_{}", Uuid::new_v4().simple());
-    let mut connection = PgConnection::connect(base).await.expect("Postgres answers");
+    let mut connection = connect(base).await;
     let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
     connection.execute(create).await.expect("a database");
     connection.close().await.expect("a farewell");
@@ -66,6 +66,18 @@ async fn new_database(base: &str) -> String {
     let query = path.split_once('?').map_or("", |(_, query)| query);
     let question = if query.is_empty() { "" } else { "?" };
     format!("{server}://{authority}/{name}{question}{query}")
+}
+
+/// Connects, once Postgres is up.
+async fn connect(url: &str) -> PgConnection {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match PgConnection::connect(url).await {
+            Ok(connection) => return connection,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 impl Postgres {

@@ -15,7 +15,9 @@ impl BrowserSessions for SqlStore {
     async fn insert_browser_session(&self, id: Digest, session: BrowserSession) -> Result<()> {
         let insert = sql(
             "INSERT INTO browser_sessions (id, user_id, authenticated_at, expires_at) \
-             VALUES ($1, $2, $3, $4)",
+             VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, \
+                 authenticated_at = excluded.authenticated_at, expires_at = excluded.expires_at",
         )
         .bind(&id)
         .bind(&session.user)
