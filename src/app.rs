@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    config::{Config, Exemptions, Limits, Registration},
+    config::{Config, Database, Exemptions, Limits, Registration},
     dpop::Nonces,
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
@@ -23,8 +23,8 @@ use crate::{
         ClientDocuments, DocumentPolicy, OAuthState, ProofRules, RegistrationPolicy,
         RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
-    secret::{Passcode, random_bytes},
-    store::{MemoryLimits, MemoryStore, Store},
+    secret::{Passcode, ServerKey},
+    store::{self, MemoryStore, OpenError, SqlStore, Store, StoreError},
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -44,8 +44,69 @@ pub(crate) struct App {
 /// Registers what a program offers.
 pub(crate) type Offer = Box<dyn FnOnce(&mut Features) -> Result<(), RegistryError> + Send>;
 
+/// What outlives the rooms, and perhaps the process.
+pub(crate) struct State {
+    store: Arc<dyn Store>,
+    /// Seals what clients carry between the rounds of a call.
+    states: ServerKey,
+    /// Makes the nonces of proofs of possession.
+    nonces: ServerKey,
+}
+
+/// Why there is no state to begin with.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The database cannot be used.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// It can, and failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl State {
+    /// Opens the engine that the configuration names, unless one is given.
+    pub(crate) async fn open(
+        config: &Config,
+        given: Option<Arc<dyn Store>>,
+    ) -> Result<Self, StateError> {
+        let store = match given {
+            Some(store) => store,
+            None => open_store(config).await?,
+        };
+        let states = store.key("request states").await?;
+        let nonces = store.key("dpop nonces").await?;
+        Ok(Self {
+            store,
+            states,
+            nonces,
+        })
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+    let limits = store::Limits {
+        clients: config.limits.clients,
+        pending_authorizations: config.limits.pending_authorizations,
+        mcp_sessions: config.limits.mcp_sessions,
+        mcp_sessions_per_grant: config.limits.mcp_sessions_per_grant,
+        replays: config.limits.replays,
+    };
+    let connections = config.limits.database_connections;
+    let store: Arc<dyn Store> = match &config.database {
+        Database::Memory => Arc::new(MemoryStore::new(limits)),
+        Database::Sqlite(path) => Arc::new(SqlStore::sqlite(path, limits).await?),
+        Database::Postgres(url) => {
+            Arc::new(SqlStore::postgres(url.expose(), connections, limits).await?)
+        }
+    };
+    tracing::info!("state is kept in {}", config.database);
+    Ok(store)
+}
+
 /// What the rooms are made from, beside the configuration.
 pub(crate) struct Parts {
+    pub(crate) state: State,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) public_url: PublicUrl,
     pub(crate) passcode: Arc<Passcode>,
@@ -53,8 +114,6 @@ pub(crate) struct Parts {
     pub(crate) changes: Changes,
     /// Goes where strangers tell it to; `None`: one that is made from the configuration.
     pub(crate) fetcher: Option<Fetcher>,
-    /// Where state is kept; `None`: where the configuration says.
-    pub(crate) store: Option<Arc<dyn Store>>,
     pub(crate) shutdown: CancellationToken,
 }
 
@@ -62,15 +121,11 @@ impl App {
     /// Puts the rooms together. Without tools the example tool is offered.
     pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, RegistryError> {
         let limits = config.limits;
-        let store = parts.store.unwrap_or_else(|| {
-            Arc::new(MemoryStore::new(MemoryLimits {
-                clients: limits.clients,
-                pending_authorizations: limits.pending_authorizations,
-                mcp_sessions: limits.mcp_sessions,
-                mcp_sessions_per_grant: limits.mcp_sessions_per_grant,
-                replays: limits.replays,
-            }))
-        });
+        let State {
+            store,
+            states,
+            nonces,
+        } = parts.state;
         let clock = parts.clock;
         let public_url = parts.public_url;
         let scopes = Arc::new(config.scopes.clone());
@@ -92,7 +147,7 @@ impl App {
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
         let proofs = ProofRules {
-            nonces: Arc::new(Nonces::new(&random_bytes())),
+            nonces: Arc::new(Nonces::new(nonces.expose())),
             nonce_required: config.dpop_nonces,
         };
         let oauth = oauth(
@@ -132,7 +187,7 @@ impl App {
             changes: parts.changes,
             session_ttl: config.lifetimes.mcp_session,
             shutdown: parts.shutdown,
-            internal: McpInternal::default(),
+            internal: McpInternal::new(&states),
         };
         Ok(Self {
             store,
@@ -251,25 +306,26 @@ mod tests {
     use super::*;
     use crate::clock::SystemClock;
 
-    #[test]
-    fn the_extremes_that_are_accepted_can_be_reckoned_with() {
+    #[tokio::test]
+    async fn the_extremes_that_are_accepted_can_be_reckoned_with() {
         let config = Config::from_settings([
             ("limits.sign_in_failures_per_address", "1000000000"),
             ("limits.sign_in_failures", "1"),
             ("limits.sign_in_failure_decay", "10y"),
             ("limits.registrations_per_second", "1000000000"),
         ]);
+        let config = config.unwrap();
         let parts = Parts {
+            state: State::open(&config, None).await.unwrap(),
             clock: Arc::new(SystemClock),
             public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
             passcode: Arc::new(Passcode::generate()),
             offer: Box::new(|_| Ok(())),
             changes: Changes::default(),
             fetcher: None,
-            store: None,
             shutdown: CancellationToken::new(),
         };
-        let app = App::new(&config.unwrap(), parts).unwrap();
+        let app = App::new(&config, parts).unwrap();
         let throttle = app.oauth.identity.throttle.unwrap();
         let (address, now) = ([192, 0, 2, 1].into(), app.clock.now());
         assert!(throttle.attempt(address, now).is_ok());

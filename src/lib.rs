@@ -61,6 +61,7 @@ mod telemetry;
 mod tunnel;
 pub mod web;
 
+pub use app::StateError;
 pub use server::{ServeError, Server, ServerBuilder};
 pub use tokio_util::sync::CancellationToken;
 pub use tunnel::TunnelError;

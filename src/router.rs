@@ -135,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        app::Parts,
+        app::{Parts, State},
         clock::{Clock, Timestamp},
         config::Config,
         model::resource::PublicUrl,
@@ -155,13 +155,13 @@ mod tests {
     async fn a_page_can_read_that_an_endpoint_has_failed() {
         let config = Config::from_settings([("rate_limits", "off")]).unwrap();
         let parts = Parts {
+            state: State::open(&config, None).await.unwrap(),
             clock: Arc::new(BrokenClock),
             public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
             passcode: Arc::new(Passcode::generate()),
             offer: Box::new(|_| Ok(())),
             changes: crate::mcp::feature::Changes::default(),
             fetcher: None,
-            store: None,
             shutdown: CancellationToken::new(),
         };
         let app = App::new(&config, parts).unwrap();

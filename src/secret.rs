@@ -82,7 +82,17 @@ impl Digest {
         Self(hash.finalize().into())
     }
 
-    /// Reads what [`to_base64url`](Self::to_base64url) wrote.
+    /// The digest as a store writes it down.
+    pub(crate) fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// A digest that a store has written down.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// A digest that was written with [`to_base64url`](Self::to_base64url).
     pub(crate) fn from_base64url(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)
@@ -179,6 +189,34 @@ secret! {
     PendingId = "ar_";
     /// The `Mcp-Session-Id` of a client of the session-based protocol.
     McpSessionId = "ms_";
+}
+
+/// A key of the server's own: 256 random bits that seal or sign what others carry for it. Every
+/// replica has the same, so a store keeps it as it is.
+#[derive(Clone)]
+pub struct ServerKey([u8; 32]);
+
+impl ServerKey {
+    /// A new one.
+    pub fn mint() -> Self {
+        Self(random_bytes())
+    }
+
+    /// One that a store has written down.
+    pub(crate) const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key itself, for the algorithm that uses it.
+    pub const fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerKey([redacted])")
+    }
 }
 
 /// What the built-in user signs in with.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin,
-    app::{App, Parts},
+    app::{App, Parts, State, StateError},
     clock::{Clock, SystemClock},
     config::{AdminListener, Config},
     connection,
@@ -46,6 +46,9 @@ pub enum ServeError {
         /// Why.
         source: io::Error,
     },
+    /// There is no state to begin with.
+    #[error("--database-url (DATABASE_URL): {0}")]
+    State(#[from] StateError),
     /// A tool cannot be offered.
     #[error(transparent)]
     Tools(#[from] RegistryError),
@@ -137,6 +140,7 @@ impl ServerBuilder {
     /// Binds the listeners and puts the rooms together.
     pub async fn bind(self) -> Result<Server, ServeError> {
         let mut config = self.config;
+        let state = State::open(&config, self.store).await?;
         let public = bind(config.listen, "--listen, LISTEN_ADDR").await?;
         let public_addr = public.local_addr()?;
         let admin = bind_admin(config.admin).await?;
@@ -168,13 +172,13 @@ impl ServerBuilder {
         let (tools, prompts) = (self.tools, self.prompts);
         let (resources, templates) = (self.resources, self.templates);
         let parts = Parts {
+            state,
             clock: self.clock,
             public_url,
             passcode: Arc::clone(&passcode),
             offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
             changes: self.changes,
             fetcher: self.fetcher,
-            store: self.store,
             shutdown: shutdown.clone(),
         };
         Ok(Server {

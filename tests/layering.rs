@@ -23,7 +23,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("access", &["model"]),
     // Clients of the file are plain data with a date.
     ("config", &["secret", "clock", "model"]),
-    ("store", &["secret", "clock", "model"]),
+    // Codes and tokens are bound to keys, by their thumbprints.
+    ("store", &["secret", "clock", "jose", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
     // Clients sign what they send, and show that they hold keys.
     (

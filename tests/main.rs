@@ -20,6 +20,7 @@ mod connection;
 mod consent;
 mod cors;
 mod curl_flows;
+mod databases;
 mod discovery;
 mod documentation;
 mod dpop;
@@ -58,6 +59,7 @@ mod registration;
 mod registration_limits;
 mod registration_policy;
 mod replicas;
+mod restart;
 mod revocation;
 mod scopes;
 #[path = "../src/jose/signing.rs"]

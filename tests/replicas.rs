@@ -3,7 +3,7 @@
 
 use remote_mcp_auth::{
     mcp::feature::Change,
-    store::{MemoryLimits, MemoryStore},
+    store::{Limits, MemoryStore},
 };
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ struct Pair {
 
 impl Pair {
     async fn open(version: &str) -> Self {
-        let store = MemoryStore::shared(MemoryLimits::default());
+        let store = MemoryStore::shared(Limits::default());
         let one = Workshop::replica(&store).await;
         let other = Workshop::replica(&store).await;
         let capabilities = json!({ "elicitation": { "form": {} } });
@@ -99,7 +99,7 @@ async fn changes_reach_the_stream_wherever_it_is_held() {
 
 #[tokio::test]
 async fn changes_reach_listeners_of_the_new_era_too() {
-    let store = MemoryStore::shared(MemoryLimits::default());
+    let store = MemoryStore::shared(Limits::default());
     let one = Workshop::replica(&store).await;
     let other = Workshop::replica(&store).await;
     let client = one.modern().await;

@@ -5,16 +5,25 @@ mod clients;
 mod codes;
 mod given;
 mod grants;
+mod outage;
 mod refresh;
 mod replays;
+mod replicas;
 mod revocation;
+mod schema;
 mod session_streams;
 mod sessions;
 mod sweep;
 
-use std::sync::Arc;
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
 
-use remote_mcp_auth::store::{MemoryLimits, MemoryStore, Store};
+use remote_mcp_auth::store::{Limits, MemoryStore, SqlStore, Store};
+use tempfile::TempDir;
+
+use crate::support;
 
 /// The caps that an engine is opened with: low enough to be reached.
 const CLIENTS: usize = 3;
@@ -23,7 +32,8 @@ const MCP_SESSIONS: usize = 6;
 const MCP_SESSIONS_PER_OWNER: usize = 3;
 const REPLAYS: usize = 6;
 
-/// Puts an engine through the suite. `$open` yields an empty store with the caps above.
+/// Puts an engine through the suite. `$open` yields an empty store with the caps above, and what it
+/// lives in; or nothing, where there is no such engine here.
 macro_rules! contract {
     ($engine:ident: $open:path) => {
         mod $engine {
@@ -111,19 +121,39 @@ macro_rules! contract {
     (@each $open:path; $($room:ident: $($behaviour:ident)+;)+) => {$($(
         #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
         async fn $behaviour() {
-            crate::store_contract::$room::$behaviour($open().await).await;
+            if let Some((store, _home)) = $open().await {
+                crate::store_contract::$room::$behaviour(store).await;
+            }
         }
     )+)+};
 }
 
 contract!(memory: crate::store_contract::open_memory);
+contract!(sqlite: crate::store_contract::open_sqlite);
+contract!(postgres: crate::store_contract::open_postgres);
 
-async fn open_memory() -> Arc<dyn Store> {
-    Arc::new(MemoryStore::new(MemoryLimits {
-        clients: CLIENTS,
-        pending_authorizations: PENDING,
-        mcp_sessions: MCP_SESSIONS,
-        mcp_sessions_per_grant: MCP_SESSIONS_PER_OWNER,
-        replays: REPLAYS,
-    }))
+const LIMITS: Limits = Limits {
+    clients: CLIENTS,
+    pending_authorizations: PENDING,
+    mcp_sessions: MCP_SESSIONS,
+    mcp_sessions_per_grant: MCP_SESSIONS_PER_OWNER,
+    replays: REPLAYS,
+};
+
+type Opened = Option<(Arc<dyn Store>, Option<TempDir>)>;
+
+fn open_memory() -> Ready<Opened> {
+    ready(Some((Arc::new(MemoryStore::new(LIMITS)), None)))
+}
+
+async fn open_sqlite() -> Opened {
+    let home = TempDir::new().unwrap();
+    let store = SqlStore::sqlite(&home.path().join("state.db"), LIMITS).await;
+    Some((Arc::new(store.unwrap()), Some(home)))
+}
+
+async fn open_postgres() -> Opened {
+    let url = support::postgres::database().await?;
+    let store = SqlStore::postgres(&url, 10, LIMITS).await;
+    Some((Arc::new(store.unwrap()), None))
 }

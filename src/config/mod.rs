@@ -1,6 +1,7 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
 mod clients;
+mod database;
 mod dot_env;
 mod issuers;
 mod scopes;
@@ -21,6 +22,7 @@ use std::{
 use axum::http::HeaderName;
 use ipnet::IpNet;
 
+pub use database::{Database, PostgresUrl};
 pub use settings::{Setting, all as settings};
 use sources::RawSettings;
 
@@ -75,6 +77,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The origin that clients see; `None`: `http://localhost` with the listener's port.
     pub public_url: Option<PublicUrl>,
+    /// Where state is kept.
+    pub database: Database,
     /// The passcode of the built-in user; `None`: one is generated.
     pub passcode: Option<Passcode>,
     /// The private listener.
@@ -209,6 +213,8 @@ pub struct Limits {
     pub mcp_sessions_per_grant: usize,
     /// Proofs of possession and assertions that could come back.
     pub replays: usize,
+    /// Connections to Postgres.
+    pub database_connections: u32,
     /// Registrations at once from one address.
     pub registration_burst: u32,
     /// Registrations a second from one address after that.
@@ -266,12 +272,6 @@ impl Config {
         errors: Vec<ConfigError>,
     ) -> Result<Self, ConfigErrors> {
         let mut read = Reader { raw, errors };
-        if read.optional("database_url", text).is_some() {
-            read.refuse(
-                "database_url",
-                "this version keeps its state in memory only; unset it",
-            );
-        }
         let insecure_allowed = read.value("allow_insecure_public_url", switch, false);
         let public_url = read.optional("public_url", |text| {
             PublicUrl::parse(text).map_err(|error: PublicUrlError| error.to_string())
@@ -330,6 +330,9 @@ impl Config {
         let config = Self {
             listen,
             public_url,
+            database: read
+                .optional("database_url", Database::parse)
+                .unwrap_or_default(),
             passcode: read
                 .optional("sign_in_passcode", text)
                 .map(Passcode::chosen),
@@ -495,6 +498,7 @@ impl Reader<'_> {
             mcp_sessions: self.value("limits.mcp_sessions", count, 0),
             mcp_sessions_per_grant: self.value("limits.mcp_sessions_per_grant", count, 0),
             replays: self.value("limits.replays", count, 0),
+            database_connections: self.value("limits.database_connections", count, 0),
             registration_burst: self.value("limits.registration_burst", count, 0),
             registrations_per_second: self.value("limits.registrations_per_second", count, 0),
             authorization_burst: self.value("limits.authorization_burst", count, 0),
@@ -758,11 +762,7 @@ mod tests {
                 "127.0.0.1:4000",
                 "--admin-listen (ADMIN_ADDR)",
             ),
-            (
-                "database_url",
-                "sqlite://x",
-                "--database-url (DATABASE_URL)",
-            ),
+            ("database_url", "state.db", "--database-url (DATABASE_URL)"),
             ("registration", "maybe", "--registration (REGISTRATION)"),
             (
                 "registration",

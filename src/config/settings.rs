@@ -111,7 +111,7 @@ pub(super) const SETTINGS: &[Setting] = &[
         "database-url",
         "DATABASE_URL",
         "none: memory",
-        "where state is kept; this version keeps it in memory only",
+        "where state is kept: sqlite://PATH on one machine, postgres://… for many replicas",
     ),
     without_default(
         "sign_in_passcode",
@@ -313,6 +313,11 @@ pub(super) const SETTINGS: &[Setting] = &[
         "limits.replays",
         "200000",
         "DPoP proofs and assertions that could come back",
+    ),
+    in_file(
+        "limits.database_connections",
+        "20",
+        "connections to Postgres, of each replica; one more listens",
     ),
     in_file(
         "limits.registration_burst",

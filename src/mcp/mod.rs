@@ -38,6 +38,7 @@ use crate::{
         resource::{MCP_PATH, PublicUrl},
         scope::ScopeCatalogue,
     },
+    secret::ServerKey,
     store::{McpSessions, SessionMail},
     web::{
         cors,
@@ -82,24 +83,27 @@ pub struct McpState {
     pub internal: McpInternal,
 }
 
-/// Names a process among those that serve the same sessions.
-struct ReplicaId(Uuid);
-
-impl Default for ReplicaId {
-    fn default() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
 /// What the room keeps for itself.
-#[derive(Default)]
 pub struct McpInternal {
     runtimes: Runtimes,
     states: StateSealer,
     tasks: TaskTable,
     unknown_hosts: UnknownHosts,
     /// Tells this process from the others.
-    replica: ReplicaId,
+    replica: Uuid,
+}
+
+impl McpInternal {
+    /// `states` seals what clients carry between the rounds of a call.
+    pub fn new(states: &ServerKey) -> Self {
+        Self {
+            runtimes: Runtimes::default(),
+            states: StateSealer::new(states),
+            tasks: TaskTable::default(),
+            unknown_hosts: UnknownHosts::default(),
+            replica: Uuid::new_v4(),
+        }
+    }
 }
 
 impl fmt::Debug for McpInternal {

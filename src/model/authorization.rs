@@ -19,6 +19,11 @@ impl CodeChallenge {
         (text.len() == 43 && text.bytes().all(base64url)).then(|| Self(text.into()))
     }
 
+    /// The challenge as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether `verifier` is what the challenge was made from (RFC 7636 §4.6). A verifier that
     /// breaks the grammar of §4.1 never is, even if its hash fits.
     pub fn is_met_by(&self, verifier: &str) -> bool {

@@ -1,7 +1,7 @@
 //! What a client says of itself (RFC 7591 §2): read from outside, judged once, kept as it was
 //! accepted. Registrations, metadata documents and the operator's own table all come through here.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::redirect_uri::{RedirectUri, RedirectUriError};
@@ -14,7 +14,8 @@ const MAX_NAME: usize = 200;
 const MAX_TEXT: usize = 1000;
 
 /// How a client proves who it is (RFC 7591 §2, `token_endpoint_auth_method`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
     /// A public client: it has no secret, PKCE protects its codes.
     None,
@@ -52,7 +53,8 @@ impl AuthMethod {
 }
 
 /// The grant types of this server (RFC 7591 §2, `grant_types`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum GrantType {
     /// A code, for the first tokens.
     AuthorizationCode,
@@ -90,6 +92,16 @@ impl GrantType {
     }
 }
 
+/// Where a client runs (OpenID Connect Registration §2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ApplicationType {
+    /// On a server.
+    Web,
+    /// On the person's own machine.
+    Native,
+}
+
 /// Who says what a client is. It decides what may be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetadataSource {
@@ -121,21 +133,17 @@ pub enum MetadataError {
     Other(String),
 }
 
-/// The metadata that was accepted, as it is echoed.
-#[derive(Debug, Clone, Serialize)]
+/// The metadata that was accepted, as it is echoed. Reading it back is for stores: what they kept was
+/// judged once, and the operator's rules may have changed since.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct ClientMetadata {
     /// Where its authorization responses may go.
-    #[serde(serialize_with = "redirect_uris_as_text")]
     pub redirect_uris: Vec<RedirectUri>,
     /// How it authenticates at the token endpoint.
-    #[serde(serialize_with = "auth_method_as_text")]
     pub token_endpoint_auth_method: AuthMethod,
     /// Other ways in which it can (OpenID Connect Relying Party Metadata Choices §2), of those that
     /// its source may name.
-    #[serde(
-        serialize_with = "auth_methods_as_text",
-        skip_serializing_if = "Vec::is_empty"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub token_endpoint_auth_methods_supported: Vec<AuthMethod>,
     /// The one algorithm that it signs with, if it chose one (OpenID Connect Registration §2).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -147,12 +155,12 @@ pub struct ClientMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jwks_uri: Option<String>,
     /// What it may ask the token endpoint for.
-    #[serde(serialize_with = "grant_types_as_text")]
     pub grant_types: Vec<GrantType>,
     /// Always `code`.
+    #[serde(skip_deserializing, default = "only_code")]
     pub response_types: [&'static str; 1],
     /// `web` or `native` (OpenID Connect Registration §2).
-    pub application_type: &'static str,
+    pub application_type: ApplicationType,
     /// What it calls itself. Anyone can write anything here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client_name: Option<String>,
@@ -160,7 +168,7 @@ pub struct ClientMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// People responsible for it.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub contacts: Vec<String>,
     /// Its home page.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,10 +189,10 @@ pub struct ClientMetadata {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub software_version: Option<String>,
     /// Whether its tokens must be bound to its keys (RFC 9449 §5.2).
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub dpop_bound_access_tokens: bool,
     /// Whether its authorization requests must be pushed first (RFC 9126 §6).
-    #[serde(skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub require_pushed_authorization_requests: bool,
     /// Whether it listed `grant_types` of its own accord and left `refresh_token` out. One that
     /// listed none gets the RFC's default echoed and a refresh token all the same: its people
@@ -473,14 +481,14 @@ fn response_types(members: &Map<String, Value>) -> Result<[&'static str; 1], Met
         Some(types) if !types.iter().any(|name| name == "code") => {
             Err(error("response_types must contain code"))
         }
-        _ => Ok(["code"]),
+        _ => Ok(only_code()),
     }
 }
 
-fn application_type(members: &Map<String, Value>) -> Result<&'static str, MetadataError> {
+fn application_type(members: &Map<String, Value>) -> Result<ApplicationType, MetadataError> {
     match text(members, "application_type")?.as_deref() {
-        Some("native") => Ok("native"),
-        Some("web") | None => Ok("web"),
+        Some("native") => Ok(ApplicationType::Native),
+        Some("web") | None => Ok(ApplicationType::Web),
         Some(_) => Err(error("application_type must be web or native")),
     }
 }
@@ -523,27 +531,8 @@ fn https_uri(members: &Map<String, Value>, name: &str) -> Result<Option<String>,
     }
 }
 
-fn redirect_uris_as_text<S: serde::Serializer>(
-    uris: &[RedirectUri],
-    s: S,
-) -> Result<S::Ok, S::Error> {
-    s.collect_seq(uris.iter().map(RedirectUri::as_str))
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn auth_method_as_text<S: serde::Serializer>(method: &AuthMethod, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_str(method.as_str())
-}
-
-fn auth_methods_as_text<S: serde::Serializer>(
-    methods: &[AuthMethod],
-    s: S,
-) -> Result<S::Ok, S::Error> {
-    s.collect_seq(methods.iter().map(|method| method.as_str()))
-}
-
-fn grant_types_as_text<S: serde::Serializer>(types: &[GrantType], s: S) -> Result<S::Ok, S::Error> {
-    s.collect_seq(types.iter().map(|grant_type| grant_type.as_str()))
+const fn only_code() -> [&'static str; 1] {
+    ["code"]
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -109,14 +109,17 @@ pub enum Revocation {
     Grant(GrantId),
     /// One access token.
     AccessToken(Digest),
+    /// Something that we were not told of: what it was has to be looked up.
+    Missed,
 }
 
 impl Revocation {
-    /// Whether an authorization ends with it.
+    /// Whether an authorization ends with it, or may have ended.
     pub fn ends(self, authorization: &Authorization) -> bool {
         match self {
             Self::Grant(grant) => authorization.grant == grant,
             Self::AccessToken(token) => authorization.token == token,
+            Self::Missed => true,
         }
     }
 }
@@ -131,11 +134,11 @@ pub struct StoredAccessToken {
 }
 
 impl StoredAccessToken {
-    /// A token that has just been issued.
-    pub fn new(authorization: Authorization, now: Timestamp) -> Self {
+    /// A token whose use was last recorded then: when it was issued, if never since.
+    pub fn new(authorization: Authorization, recorded_use: Timestamp) -> Self {
         Self {
             authorization: Arc::new(authorization),
-            recorded_use: AtomicU64::new(now.as_millis()),
+            recorded_use: AtomicU64::new(recorded_use.as_millis()),
         }
     }
 

@@ -4,6 +4,7 @@
 use std::{fmt, net::IpAddr};
 
 use fluent_uri::Uri;
+use serde::{Deserialize, Serialize};
 
 /// Longest redirect URI that is accepted, in bytes. Real ones have about 100.
 const MAX_LENGTH: usize = 2000;
@@ -12,7 +13,10 @@ const MAX_LENGTH: usize = 2000;
 ///
 /// It is judged as raw text. A parser that repairs (drops tabs, turns `\` into `/`) would judge
 /// another URI than the one that a browser is sent to.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+///
+/// Reading one with serde is for stores: what they kept was judged when it came.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct RedirectUri(Box<str>);
 
 /// Why a text cannot be a redirect URI.

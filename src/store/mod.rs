@@ -7,13 +7,15 @@
 //! The traits are object-safe. Every engine passes `tests/store_contract.rs`.
 
 mod memory;
+mod sql;
 
 use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-pub use memory::{MemoryLimits, MemoryStore};
+pub use memory::MemoryStore;
+pub use sql::{OpenError, SqlStore};
 
 use crate::{
     clock::Timestamp,
@@ -30,13 +32,50 @@ use crate::{
         session_stream::{KeptEvent, KeptStream, Mail},
         user::{BrowserSession, UserId},
     },
-    secret::Digest,
+    secret::{Digest, ServerKey},
 };
 
 /// The engine failed. Nothing was decided: the caller may try again.
 #[derive(Debug, thiserror::Error)]
 #[error("the store failed: {0}")]
 pub struct StoreError(#[source] pub Box<dyn Error + Send + Sync>);
+
+/// How long after its expiry a redeemed code is remembered, to recognise a replay.
+const REPLAY_MEMORY: Duration = Duration::from_hours(1);
+
+/// The most access tokens of one grant. A client uses its newest; more than a few are a loop.
+const MAX_ACCESS_TOKENS: usize = 100;
+
+/// The most refresh tokens of one grant, of which all but the newest have been used. What falls out
+/// is too old for its reuse to be told from an invention: it is refused, and revokes nothing.
+const MAX_REFRESH_TOKENS: usize = 1_000;
+
+/// How much an engine keeps at most. Several replicas with one database may overshoot a little.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Clients that have never completed an authorization.
+    pub clients: usize,
+    /// Authorization requests that wait for a person.
+    pub pending_authorizations: usize,
+    /// MCP sessions in all.
+    pub mcp_sessions: usize,
+    /// MCP sessions of one person with one client.
+    pub mcp_sessions_per_grant: usize,
+    /// Proofs and assertions that could come back. Some 20 MB when full.
+    pub replays: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            clients: 50_000,
+            pending_authorizations: 20_000,
+            mcp_sessions: 1_000_000,
+            mcp_sessions_per_grant: 100_000,
+            replays: 200_000,
+        }
+    }
+}
 
 /// What a step of the store comes to.
 pub type Result<T> = std::result::Result<T, StoreError>;
@@ -177,7 +216,7 @@ pub trait Grants: Send + Sync {
 /// Browsers in which somebody has signed in.
 #[async_trait]
 pub trait BrowserSessions: Send + Sync {
-    /// Keeps a browser session.
+    /// Keeps a browser session, instead of what it was before its person signed in anew.
     async fn insert_browser_session(&self, id: Digest, session: BrowserSession) -> Result<()>;
 
     /// The browser session of that cookie.
@@ -264,7 +303,7 @@ pub trait SessionMail: Send + Sync {
     ) -> Result<Option<KeptStream>>;
 
     /// Tells the other replicas. They need not exist, and may miss it.
-    async fn send_mail(&self, mail: Mail) -> Result<()>;
+    async fn send_mail(&self, mail: Mail, now: Timestamp) -> Result<()>;
 
     /// What replicas tell from now on, this one among them.
     fn mail(&self) -> broadcast::Receiver<Mail>;
@@ -294,10 +333,17 @@ pub trait Replays: Send + Sync {
     async fn first_use(&self, key: Digest, until: Timestamp, now: Timestamp) -> Result<bool>;
 }
 
+/// The server's own keys, the same on every replica and after a restart.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// The key of that name. The first who asks for it has it made.
+    async fn key(&self, name: &str) -> Result<ServerKey>;
+}
+
 /// Everything that the server remembers.
 #[async_trait]
 pub trait Store:
-    Clients + Authorizations + Grants + BrowserSessions + McpSessions + SessionMail + Replays
+    Clients + Authorizations + Grants + BrowserSessions + McpSessions + SessionMail + Replays + Keys
 {
     /// Forgets what has expired.
     async fn sweep(&self, now: Timestamp) -> Result<()>;

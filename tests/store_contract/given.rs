@@ -8,7 +8,7 @@ use remote_mcp_auth::{
     model::{
         authorization::{CodeChallenge, CodeGrant, PendingAuthorization, Prompt},
         client::{Client, ClientId},
-        client_metadata::{AuthMethod, ClientMetadata, GrantType},
+        client_metadata::{ApplicationType, AuthMethod, ClientMetadata, GrantType},
         grant::{Authorization, Grant, GrantId, SealedAnswer},
         redirect_uri::RedirectUri,
         scope::ScopeSet,
@@ -80,7 +80,7 @@ pub(super) fn client(name: &str) -> Client {
             jwks_uri: None,
             grant_types: GrantType::ALL.to_vec(),
             response_types: ["code"],
-            application_type: "web",
+            application_type: ApplicationType::Web,
             client_name: Some(format!("Client {name}")),
             scope: None,
             contacts: vec!["operator@client.example".to_owned()],

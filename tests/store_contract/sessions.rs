@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use remote_mcp_auth::{
     clock::Timestamp,
     model::{
-        mcp_session::McpSession,
+        mcp_session::{McpSession, ProtocolVersion},
         user::{BrowserSession, UserId},
     },
     store::{SessionOwner, Store},
@@ -26,9 +26,13 @@ fn owner(client: &str) -> SessionOwner {
     }
 }
 
+pub(super) fn version() -> ProtocolVersion {
+    ProtocolVersion::parse("2025-06-18").unwrap()
+}
+
 async fn begin(store: &dyn Store, owner: &SessionOwner, id: &str, now: Timestamp) {
     let session = McpSession {
-        protocol_version: "2025-06-18",
+        protocol_version: version(),
         client_capabilities: 0,
         log_level: None,
         expires_at: now + IDLE,
@@ -60,8 +64,18 @@ pub(super) async fn a_browser_session_lasts_until_the_exact_moment_of_its_expiry
     assert_eq!(found(id, NOW).await, Some(session.clone()));
     assert_eq!(found(digest("other cookie"), NOW).await, None);
     let last = before(session.expires_at);
-    assert_eq!(found(id, last).await, Some(session));
+    assert_eq!(found(id, last).await, Some(session.clone()));
     assert_eq!(found(id, last + INSTANT).await, None);
+
+    // Whoever signs in anew in the same browser keeps the cookie.
+    let again = BrowserSession {
+        authenticated_at: NOW + MINUTE,
+        expires_at: NOW + HOUR + MINUTE,
+        ..session
+    };
+    let kept = store.insert_browser_session(id, again.clone());
+    kept.await.unwrap();
+    assert_eq!(found(id, NOW + HOUR).await, Some(again));
 }
 
 pub(super) async fn an_mcp_session_is_found_by_its_owner_and_by_nobody_else(store: Arc<dyn Store>) {
@@ -83,7 +97,7 @@ pub(super) async fn an_mcp_session_is_found_by_its_owner_and_by_nobody_else(stor
     let found = store
         .mcp_session(&mine, &digest("session"), NOW, IDLE)
         .await;
-    assert_eq!(found.unwrap().unwrap().protocol_version, "2025-06-18");
+    assert_eq!(found.unwrap().unwrap().protocol_version, version());
 }
 
 pub(super) async fn an_mcp_session_lasts_as_long_as_it_is_used(store: Arc<dyn Store>) {

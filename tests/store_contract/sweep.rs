@@ -19,6 +19,7 @@ use super::{
         GRACE, HOUR, INSTANT, MINUTE, NOW, REFRESH_TTL, client, client_id, code_of, consent_to,
         digest, let_in, opens, pending, refreshes, successor,
     },
+    sessions::version,
 };
 
 const YEAR: Duration = Duration::from_hours(365 * 24);
@@ -52,7 +53,7 @@ async fn keep_until(store: &dyn Store, name: &str, end: Timestamp) {
     let kept = store.insert_browser_session(digest(name), signed_in);
     kept.await.unwrap();
     let session = McpSession {
-        protocol_version: "2025-06-18",
+        protocol_version: version(),
         client_capabilities: 0,
         log_level: None,
         expires_at: end,

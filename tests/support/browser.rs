@@ -61,6 +61,12 @@ impl Browser {
         }
     }
 
+    /// The same browser, of the same server at another address.
+    pub(crate) fn moved_to(mut self, site: &Site) -> Self {
+        self.site = site.clone();
+        self
+    }
+
     /// The same browser behind a proxy that names its address.
     pub(crate) fn behind(mut self, header: &str, address: &str) -> Self {
         self.headers.push((header.to_owned(), address.to_owned()));

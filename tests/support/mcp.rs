@@ -38,6 +38,18 @@ impl McpClient {
         }
     }
 
+    /// The same client, of the same server at another address.
+    pub(crate) fn moved_to(mut self, site: &Site) -> Self {
+        self.site = site.clone();
+        self
+    }
+
+    /// The same client, in the same session, with a newer token.
+    pub(crate) fn with_token(mut self, token: &str) -> Self {
+        token.clone_into(&mut self.token);
+        self
+    }
+
     /// A client with a session in that revision.
     pub(crate) async fn initialized(site: &Site, token: &str, version: &str) -> Self {
         let mut client = Self::new(site, token);

@@ -9,6 +9,7 @@ mod modern;
 mod oauth;
 pub(crate) mod outside;
 mod params;
+pub(crate) mod postgres;
 mod program;
 mod raw;
 mod server;

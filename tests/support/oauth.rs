@@ -58,6 +58,15 @@ pub(crate) async fn connect(site: &Site) -> Connected {
 }
 
 impl Connected {
+    /// The same client and browser, of the same server at another address.
+    pub(crate) fn moved_to(self, site: &Site) -> Self {
+        Self {
+            client: self.client.moved_to(site),
+            browser: self.browser.moved_to(site),
+            tokens: self.tokens,
+        }
+    }
+
     pub(crate) fn mcp(&self, site: &Site) -> McpClient {
         McpClient::new(site, &self.tokens.access)
     }
@@ -83,6 +92,12 @@ impl OAuthClient {
             redirect_uri: redirect_uri.to_owned(),
             registration: None,
         }
+    }
+
+    /// The same client, of the same server at another address.
+    pub(crate) fn moved_to(mut self, site: &Site) -> Self {
+        self.site = site.clone();
+        self
     }
 
     /// The same client with this secret.

@@ -5,12 +5,13 @@ use std::{collections::HashMap, fs, ops::Deref, sync::Arc, thread, time::Duratio
 use remote_mcp_auth::{
     CancellationToken, Server, ServerBuilder,
     clock::{Clock, ManualClock, Timestamp},
-    config::Config,
+    config::{Config, Database},
     mcp::feature::Changes,
 };
+use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use super::{PASSCODE, Site};
+use super::{PASSCODE, Site, postgres};
 
 /// A running server. It stops when it is dropped.
 pub(crate) struct TestServer {
@@ -20,6 +21,27 @@ pub(crate) struct TestServer {
     changes: Changes,
     shutdown: CancellationToken,
     stopped: oneshot::Receiver<()>,
+    _home: Option<TempDir>,
+}
+
+/// Stories that choose no engine are told with memory, or with the one that `STORIES_ON` names:
+/// `sqlite` or `postgres`. Returns what it lives in.
+async fn choose_engine(config: &mut Config) -> Option<TempDir> {
+    if config.database != Database::Memory {
+        return None;
+    }
+    let (url, home) = match std::env::var("STORIES_ON").as_deref() {
+        Ok("sqlite") => {
+            let home = TempDir::new().expect("a directory");
+            let path = home.path().join("state.db");
+            (format!("sqlite://{}", path.display()), Some(home))
+        }
+        Ok("postgres") => (postgres::database().await.expect("Postgres"), None),
+        _ => return None,
+    };
+    let chosen = Config::from_settings([("database_url", &*url)]);
+    config.database = chosen.expect("a valid URL").database;
+    home
 }
 
 /// The ports and the passcode of every server here.
@@ -67,9 +89,10 @@ impl TestServer {
 
     /// With this configuration, whatever it says.
     pub(crate) async fn configured(
-        config: Config,
+        mut config: Config,
         offer: impl FnOnce(ServerBuilder) -> ServerBuilder + Send + 'static,
     ) -> Self {
+        let home = choose_engine(&mut config).await;
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_767_225_600_000)));
         let shutdown = CancellationToken::new();
         let (bound, when_bound) = oneshot::channel();
@@ -111,6 +134,7 @@ impl TestServer {
             changes,
             shutdown,
             stopped,
+            _home: home,
         }
     }
 

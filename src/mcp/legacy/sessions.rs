@@ -14,7 +14,10 @@ use crate::{
         era::LegacyVersion,
         feature::{ClientCapabilities, LogLevel},
     },
-    model::{mcp_session::McpSession, session_stream::News},
+    model::{
+        mcp_session::{McpSession, ProtocolVersion},
+        session_stream::News,
+    },
     secret::{Digest, McpSessionId},
     store::{Result, SessionOwner},
 };
@@ -52,7 +55,8 @@ pub(super) async fn begin(
 ) -> Result<McpSessionId> {
     let id = McpSessionId::mint();
     let session = McpSession {
-        protocol_version: version.as_str(),
+        protocol_version: ProtocolVersion::parse(version.as_str())
+            .expect("every version is spelled as a date"),
         client_capabilities: client.bits(),
         log_level: None,
         expires_at: mcp.clock.now() + mcp.session_ttl,
@@ -85,7 +89,7 @@ pub(super) async fn find(
     let session = found.and_then(|found| {
         Some(Session {
             id,
-            version: LegacyVersion::parse(found.protocol_version)?,
+            version: LegacyVersion::parse(found.protocol_version.as_str())?,
             client: ClientCapabilities::from_bits(found.client_capabilities),
             log_level: found.log_level.and_then(LogLevel::of_rank),
         })

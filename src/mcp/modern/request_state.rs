@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use crate::{
     access::Authorization,
     clock::Timestamp,
-    secret::{Digest, random_bytes},
+    secret::{Digest, ServerKey, random_bytes},
 };
 
 /// How long a person may take between two rounds.
@@ -23,13 +23,6 @@ const NONCE: usize = 12;
 
 /// Seals and opens states.
 pub(in crate::mcp) struct StateSealer(ChaCha20Poly1305);
-
-impl Default for StateSealer {
-    /// With a key of its own: states do not outlive the process.
-    fn default() -> Self {
-        Self(ChaCha20Poly1305::new(&Key::from(random_bytes::<32>())))
-    }
-}
 
 #[derive(Serialize, Deserialize)]
 struct State<'a> {
@@ -55,6 +48,11 @@ pub(super) fn fingerprint(method: &str, params: &str) -> String {
 }
 
 impl StateSealer {
+    /// What is sealed with a key is opened by whoever has it: on every replica.
+    pub(in crate::mcp) fn new(key: &ServerKey) -> Self {
+        Self(ChaCha20Poly1305::new(&Key::from(*key.expose())))
+    }
+
     /// Seals the answers so far.
     pub(super) fn seal(
         &self,

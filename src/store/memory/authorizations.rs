@@ -17,11 +17,8 @@ use crate::{
         user::UserId,
     },
     secret::{Digest, DigestMap},
-    store::{Authorizations, Consent, Issue, Redemption, Result},
+    store::{Authorizations, Consent, Issue, REPLAY_MEMORY, Redemption, Result},
 };
-
-/// How long after its expiry a redeemed code is remembered, to recognise a replay.
-const REPLAY_MEMORY: Duration = Duration::from_hours(1);
 
 #[derive(Default)]
 pub(super) struct AuthorizationTable {

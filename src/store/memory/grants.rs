@@ -19,15 +19,10 @@ use crate::{
         },
     },
     secret::{Digest, DigestMap},
-    store::{Grants, Issue, RefreshOutcome, Result, Successor},
+    store::{
+        Grants, Issue, MAX_ACCESS_TOKENS, MAX_REFRESH_TOKENS, RefreshOutcome, Result, Successor,
+    },
 };
-
-/// The most access tokens of one grant. A client uses its newest; more than a few are a loop.
-const MAX_ACCESS_TOKENS: usize = 100;
-
-/// The most refresh tokens of one grant, of which all but the newest have been used. What falls out
-/// is too old for its reuse to be told from an invention: it is refused, and revokes nothing.
-const MAX_REFRESH_TOKENS: usize = 1_000;
 
 #[derive(Default)]
 pub(super) struct GrantTable {

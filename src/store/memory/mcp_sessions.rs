@@ -8,12 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{MemoryLimits, MemoryStore};
+use super::MemoryStore;
 use crate::{
     clock::Timestamp,
-    model::{USE_RECORDED_EVERY, mcp_session::McpSession},
+    model::{
+        USE_RECORDED_EVERY,
+        mcp_session::{McpSession, ProtocolVersion},
+    },
     secret::{Digest, DigestMap},
-    store::{MAX_SUBSCRIPTIONS, McpSessions, Result, SessionOwner},
+    store::{Limits, MAX_SUBSCRIPTIONS, McpSessions, Result, SessionOwner},
 };
 
 /// At a cap, this fraction of the sessions gives way at once: finding the longest idle means
@@ -27,7 +30,7 @@ pub(super) struct McpSessionTable {
 }
 
 struct Entry {
-    protocol_version: &'static str,
+    protocol_version: ProtocolVersion,
     client_capabilities: u8,
     log_level: Option<u8>,
     /// A slice: most sessions want to know of nothing, and then it takes no memory.
@@ -43,13 +46,7 @@ impl Entry {
 }
 
 impl McpSessionTable {
-    fn insert(
-        &mut self,
-        owner: &SessionOwner,
-        id: Digest,
-        session: McpSession,
-        limits: MemoryLimits,
-    ) {
+    fn insert(&mut self, owner: &SessionOwner, id: Digest, session: McpSession, limits: Limits) {
         let entry = Entry {
             protocol_version: session.protocol_version,
             client_capabilities: session.client_capabilities,

@@ -7,6 +7,7 @@ mod authorizations;
 mod browser_sessions;
 mod clients;
 mod grants;
+mod keys;
 mod mcp_sessions;
 mod replays;
 mod session_mail;
@@ -16,43 +17,16 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::{Result, Store};
+use super::{Limits, Result, Store};
 use crate::{
     clock::Timestamp,
     model::{grant::Revocation, session_stream::Mail},
 };
 
-/// How much the memory engine keeps at most.
-#[derive(Debug, Clone, Copy)]
-pub struct MemoryLimits {
-    /// Clients that have never completed an authorization.
-    pub clients: usize,
-    /// Authorization requests that wait for a person.
-    pub pending_authorizations: usize,
-    /// MCP sessions in all.
-    pub mcp_sessions: usize,
-    /// MCP sessions of one person with one client.
-    pub mcp_sessions_per_grant: usize,
-    /// Proofs and assertions that could come back. Some 20 MB when full.
-    pub replays: usize,
-}
-
-impl Default for MemoryLimits {
-    fn default() -> Self {
-        Self {
-            clients: 50_000,
-            pending_authorizations: 20_000,
-            mcp_sessions: 1_000_000,
-            mcp_sessions_per_grant: 100_000,
-            replays: 200_000,
-        }
-    }
-}
-
 /// State in memory, shared by its clones.
 #[derive(Clone)]
 pub struct MemoryStore {
-    limits: MemoryLimits,
+    limits: Limits,
     state: Arc<RwLock<State>>,
     revocations: broadcast::Sender<Revocation>,
     mail: broadcast::Sender<Mail>,
@@ -74,11 +48,12 @@ struct State {
     mcp_sessions: mcp_sessions::McpSessionTable,
     replays: replays::ReplayTable,
     session_streams: session_mail::StreamTable,
+    keys: keys::KeyTable,
 }
 
 impl MemoryStore {
     /// An empty store.
-    pub fn new(limits: MemoryLimits) -> Self {
+    pub fn new(limits: Limits) -> Self {
         Self {
             limits,
             state: Arc::default(),
@@ -90,7 +65,7 @@ impl MemoryStore {
 
     /// An empty store for several servers of one process, each of which gets a clone.
     #[must_use]
-    pub fn shared(limits: MemoryLimits) -> Self {
+    pub fn shared(limits: Limits) -> Self {
         Self {
             is_shared: true,
             ..Self::new(limits)

@@ -1,0 +1,46 @@
+//! Browser sessions in a database.
+
+use async_trait::async_trait;
+
+use super::{SqlStore, database::DbResult, row::Row, statement::sql};
+use crate::{
+    clock::Timestamp,
+    model::user::BrowserSession,
+    secret::Digest,
+    store::{BrowserSessions, Result},
+};
+
+#[async_trait]
+impl BrowserSessions for SqlStore {
+    async fn insert_browser_session(&self, id: Digest, session: BrowserSession) -> Result<()> {
+        let insert = sql(
+            "INSERT INTO browser_sessions (id, user_id, authenticated_at, expires_at) \
+             VALUES ($1, $2, $3, $4) \
+             ON CONFLICT (id) DO UPDATE SET user_id = excluded.user_id, \
+                 authenticated_at = excluded.authenticated_at, expires_at = excluded.expires_at",
+        )
+        .bind(&id)
+        .bind(&session.user)
+        .bind(session.authenticated_at)
+        .bind(session.expires_at);
+        self.db.run(insert).await?;
+        Ok(())
+    }
+
+    async fn browser_session(&self, id: &Digest, now: Timestamp) -> Result<Option<BrowserSession>> {
+        let select = sql(
+            "SELECT user_id, authenticated_at, expires_at FROM browser_sessions \
+             WHERE id = $1 AND expires_at > $2",
+        );
+        let found = self.db.read(select.bind(id).bind(now)).await?;
+        Ok(found.as_ref().map(session).transpose()?)
+    }
+}
+
+fn session(row: &Row) -> DbResult<BrowserSession> {
+    Ok(BrowserSession {
+        user: row.user()?,
+        authenticated_at: row.time("authenticated_at")?,
+        expires_at: row.time("expires_at")?,
+    })
+}

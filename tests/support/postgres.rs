@@ -1,0 +1,208 @@
+//! A Postgres for the stories: the one that `TEST_DATABASE_URL` names, or one that is started here
+//! once for all of them from an installed `postgres`, and ends with them.
+//!
+//! Each story has a database of its own. Where there is no Postgres, stories that want one are
+//! skipped and say so; `REQUIRE_POSTGRES=1` makes that a failure.
+
+use std::{
+    env, fs,
+    io::Write as _,
+    os::unix::{fs::chown, net::UnixStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use uuid::Uuid;
+
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Postgres refuses to run as root: then it runs as nobody.
+const NOBODY: u32 = 65_534;
+
+/// A Postgres server that belongs to whoever started it.
+pub(crate) struct Postgres {
+    home: PathBuf,
+    bin: PathBuf,
+    /// Watches over the server. It ends when we let go of its standard input, whatever the reason.
+    guard: Child,
+}
+
+/// The URL of a new, empty database; `None` if there is no Postgres.
+pub(crate) async fn database() -> Option<String> {
+    static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
+    let base = match env::var("TEST_DATABASE_URL") {
+        Ok(url) if !url.is_empty() => url,
+        _ => {
+            let server = SHARED.get_or_init(|| Postgres::start().or_else(skip));
+            server.as_ref()?.url("postgres")
+        }
+    };
+    Some(new_database(&base).await)
+}
+
+fn skip() -> Option<Postgres> {
+    let required = env::var("REQUIRE_POSTGRES").is_ok_and(|value| value == "1");
+    assert!(
+        !required,
+        "there is no Postgres: install it, or set TEST_DATABASE_URL"
+    );
+    eprintln!("SKIPPED on Postgres: install it, or set TEST_DATABASE_URL, to run these too");
+    None
+}
+
+async fn new_database(base: &str) -> String {
+    let name = format!("test_{}", Uuid::new_v4().simple());
+    let mut connection = connect(base).await;
+    let create = AssertSqlSafe(format!("CREATE DATABASE {name}"));
+    connection.execute(create).await.expect("a database");
+    connection.close().await.expect("a farewell");
+    let (server, rest) = base.split_once("://").expect("a URL");
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let query = path.split_once('?').map_or("", |(_, query)| query);
+    let question = if query.is_empty() { "" } else { "?" };
+    format!("{server}://{authority}/{name}{question}{query}")
+}
+
+/// Connects, once Postgres is up.
+async fn connect(url: &str) -> PgConnection {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match PgConnection::connect(url).await {
+            Ok(connection) => return connection,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+impl Postgres {
+    /// Starts a server; `None` if none is installed.
+    pub(crate) fn start() -> Option<Self> {
+        let bin = installed()?;
+        let home = env::temp_dir().join(format!("postgres-{}", Uuid::new_v4().simple()));
+        fs::create_dir(&home).expect("a directory");
+        if is_root() {
+            chown(&home, Some(NOBODY), Some(NOBODY)).expect("root may");
+        }
+        let data = home.join("data");
+        let mut initdb = unprivileged(&bin.join("initdb"));
+        initdb.args(["--username=tests", "--auth=trust", "--no-sync"]);
+        initdb.args(["--locale=C", "--encoding=UTF8", "--pgdata"]);
+        let made = initdb
+            .arg(&data)
+            .current_dir(&home)
+            .output()
+            .expect("initdb runs");
+        assert!(made.status.success(), "{made:?}");
+        let guard = guard(&bin, &home);
+        let server = Self { home, bin, guard };
+        server.wait();
+        Some(server)
+    }
+
+    /// Where one of its databases is.
+    pub(crate) fn url(&self, database: &str) -> String {
+        let home = self.home.display();
+        format!("postgres://tests@localhost/{database}?host={home}")
+    }
+
+    /// A new, empty database.
+    pub(crate) async fn database(&self) -> String {
+        new_database(&self.url("postgres")).await
+    }
+
+    /// Stops it at once, as a crash would.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut stdin) = self.guard.stdin.take() {
+            writeln!(stdin, "stop").expect("it listens");
+        }
+        self.guard.wait().expect("it ends");
+    }
+
+    /// Starts it again with what it had.
+    pub(crate) fn start_again(&mut self) {
+        self.guard = guard(&self.bin, &self.home);
+        self.wait();
+    }
+
+    fn wait(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while UnixStream::connect(self.home.join(".s.PGSQL.5432")).is_err() {
+            assert!(Instant::now() < deadline, "Postgres does not start");
+            sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// A shell that runs the server until its own standard input ends. The one of all stories is dropped
+/// by nobody, and this notices the end of the process all the same; the files are removed then.
+fn guard(bin: &Path, home: &Path) -> Child {
+    const SCRIPT: &str = r#"
+        "$@" &
+        server=$!
+        word=
+        read -r word
+        kill -QUIT "$server"
+        wait "$server"
+        [ "$word" = stop ] || rm -rf "$PGHOME"
+    "#;
+    let mut guard = unprivileged(Path::new("sh"));
+    guard.args(["-c", SCRIPT, "sh"]);
+    guard
+        .arg(bin.join("postgres"))
+        .arg("-D")
+        .arg(home.join("data"));
+    guard.arg("-k").arg(home);
+    for setting in ["listen_addresses=", "fsync=off", "max_connections=300"] {
+        guard.args(["-c", setting]);
+    }
+    let log = fs::File::create(home.join("log")).expect("a file");
+    guard
+        .env("PGHOME", home)
+        .current_dir(home)
+        .stdin(Stdio::piped())
+        .stdout(log.try_clone().expect("a file"))
+        .stderr(log)
+        .spawn()
+        .expect("a shell")
+}
+
+fn unprivileged(program: &Path) -> Command {
+    if !is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    let (user, group) = (format!("--reuid={NOBODY}"), format!("--regid={NOBODY}"));
+    command
+        .args([&user, &group, "--clear-groups", "--"])
+        .arg(program);
+    command
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// The directory of the programs: on the path, or where Debian keeps them.
+fn installed() -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let on_path = env::split_paths(&path);
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten();
+    let versions = versions.flatten().map(|version| version.path().join("bin"));
+    on_path
+        .chain(versions)
+        .find(|bin| bin.join("postgres").exists() && bin.join("initdb").exists())
+}
