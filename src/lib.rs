@@ -6,7 +6,7 @@
 //! [`oauth`] is the authorization server and [`mcp`] the resource server. They never name each
 //! other and meet only at [`access`]: what does this token authorize? [`identity`] knows the
 //! person at the browser and does not know OAuth. [`store`] knows atomic steps and does not know
-//! HTTP. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
+//! HTTP; it has an engine in memory and one over SQLite or Postgres. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
 //! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`dpop`] how a client
 //! proves that it holds a key, [`web`] the manners that all rooms share. [`config`] is what the
 //! operator wants; only the root turns it into the small settings that rooms get. Who may name
@@ -25,9 +25,10 @@
 //!
 //! # What always holds
 //!
-//! - A secret is stored as a digest and never logged. The one answer that must be given twice (a
+//! - A secret that somebody holds is stored as a digest and never logged. The one answer that must be given twice (a
 //!   repeated refresh) is sealed under a key that only its receiver can make.
-//! - Single use is a step of the store, not a check before a write.
+//! - Single use is a step of the store, not a check before a write. With a database, it has been
+//!   written durably before anybody hears of it.
 //! - Nothing is used up before the whole request has been checked.
 //! - What strangers can add to is capped. What a person has allowed is never dropped to make room.
 //! - No lock is held across an await. Checking a token writes nothing but, once a minute, that it

@@ -19,6 +19,7 @@ mod conformance_fixture;
 mod connection;
 mod consent;
 mod cors;
+mod crashes;
 mod curl_flows;
 mod databases;
 mod discovery;

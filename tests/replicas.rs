@@ -1,13 +1,68 @@
 //! Several servers behind one name that share a store: a request of a session may land on any of
-//! them.
+//! them. Each story is told of one store in memory, and of a Postgres.
+
+use std::sync::Arc;
 
 use remote_mcp_auth::{
     mcp::feature::Change,
-    store::{Limits, MemoryStore},
+    store::{Limits, MemoryStore, SqlStore, Store},
 };
 use serde_json::{Value, json};
 
-use crate::support::{McpClient, Workshop};
+use crate::support::{McpClient, Workshop, postgres};
+
+/// The ends of a store that two replicas hold.
+type Stores = [Arc<dyn Store>; 2];
+
+fn in_memory() -> Stores {
+    let store = MemoryStore::shared(Limits::default());
+    [Arc::new(store.clone()), Arc::new(store)]
+}
+
+async fn in_postgres() -> Option<Stores> {
+    let url = postgres::database().await?;
+    let one = SqlStore::postgres(&url, 5, Limits::default()).await;
+    let other = SqlStore::postgres(&url, 5, Limits::default()).await;
+    Some([Arc::new(one.unwrap()), Arc::new(other.unwrap())])
+}
+
+/// Tells each story of each kind of store.
+macro_rules! stories {
+    ($($story:ident)+) => {
+        mod on_memory {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(super::in_memory()).await;
+                }
+            )+
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    if let Some(stores) = super::in_postgres().await {
+                        super::$story(stores).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+
+stories! {
+    a_session_is_known_to_every_replica_and_ends_on_all
+    what_a_session_wants_to_be_told_holds_everywhere
+    changes_reach_the_stream_wherever_it_is_held
+    changes_reach_listeners_of_the_new_era_too
+    an_answer_reaches_the_tool_that_asked_wherever_it_is_posted
+    a_call_is_cancelled_wherever_the_client_says_so
+    a_stream_that_is_over_is_read_at_any_replica
+    a_stream_that_goes_on_is_followed_at_another_replica
+    a_listener_goes_on_at_another_replica_and_misses_nothing
+    a_call_that_went_down_with_its_replica_is_answered_by_another
+}
 
 /// Two replicas, and a client with a session that began at the first.
 struct Pair {
@@ -18,10 +73,10 @@ struct Pair {
 }
 
 impl Pair {
-    async fn open(version: &str) -> Self {
-        let store = MemoryStore::shared(Limits::default());
-        let one = Workshop::replica(&store).await;
-        let other = Workshop::replica(&store).await;
+    async fn open(stores: &Stores, version: &str) -> Self {
+        let [one, other] = stores.clone();
+        let one = Workshop::replica(one).await;
+        let other = Workshop::replica(other).await;
         let capabilities = json!({ "elicitation": { "form": {} } });
         let at_one = one.legacy(version, capabilities).await;
         let at_other = at_one.at(&other);
@@ -39,9 +94,8 @@ fn progress(message: &Value) -> Option<f64> {
     message["params"]["progress"].as_f64()
 }
 
-#[tokio::test]
-async fn a_session_is_known_to_every_replica_and_ends_on_all() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_session_is_known_to_every_replica_and_ends_on_all(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     assert_eq!(pair.at_one.ping().await, 200);
     assert_eq!(pair.at_other.ping().await, 200);
     let mut listening = pair.at_one.events(None).await;
@@ -54,9 +108,8 @@ async fn a_session_is_known_to_every_replica_and_ends_on_all() {
     assert_eq!(pair.at_other.ping().await, 404);
 }
 
-#[tokio::test]
-async fn what_a_session_wants_to_be_told_holds_everywhere() {
-    let pair = Pair::open("2025-11-25").await;
+async fn what_a_session_wants_to_be_told_holds_everywhere(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let level = json!({ "level": "error" });
     pair.at_other.result("logging/setLevel", &level).await;
     let mut events = pair.at_one.open(1, "speak", &json!({})).await;
@@ -68,9 +121,8 @@ async fn what_a_session_wants_to_be_told_holds_everywhere() {
     assert_eq!(logged, ["emergency"]);
 }
 
-#[tokio::test]
-async fn changes_reach_the_stream_wherever_it_is_held() {
-    let pair = Pair::open("2025-11-25").await;
+async fn changes_reach_the_stream_wherever_it_is_held(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let note = json!({ "uri": "test://note" });
     pair.at_other.result("resources/subscribe", &note).await;
     let mut events = pair.at_one.events(None).await;
@@ -97,11 +149,10 @@ async fn changes_reach_the_stream_wherever_it_is_held() {
     assert_eq!(message["method"], "notifications/tools/list_changed");
 }
 
-#[tokio::test]
-async fn changes_reach_listeners_of_the_new_era_too() {
-    let store = MemoryStore::shared(Limits::default());
-    let one = Workshop::replica(&store).await;
-    let other = Workshop::replica(&store).await;
+async fn changes_reach_listeners_of_the_new_era_too(stores: Stores) {
+    let [one, other] = stores;
+    let one = Workshop::replica(one).await;
+    let other = Workshop::replica(other).await;
     let client = one.modern().await;
     let wanted = json!({ "toolsListChanged": true });
     let (mut events, _) = client.listen(&wanted).await;
@@ -110,9 +161,8 @@ async fn changes_reach_listeners_of_the_new_era_too() {
     assert_eq!(message["method"], "notifications/tools/list_changed");
 }
 
-#[tokio::test]
-async fn an_answer_reaches_the_tool_that_asked_wherever_it_is_posted() {
-    let pair = Pair::open("2025-11-25").await;
+async fn an_answer_reaches_the_tool_that_asked_wherever_it_is_posted(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(1, "ask", &json!({})).await;
     let request = events.message().await;
     assert_eq!(request["method"], "elicitation/create");
@@ -122,9 +172,8 @@ async fn an_answer_reaches_the_tool_that_asked_wherever_it_is_posted() {
     assert_eq!(rest[0]["result"]["content"][0]["text"], "Hello, Ada!");
 }
 
-#[tokio::test]
-async fn a_call_is_cancelled_wherever_the_client_says_so() {
-    let mut pair = Pair::open("2025-11-25").await;
+async fn a_call_is_cancelled_wherever_the_client_says_so(stores: Stores) {
+    let mut pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(7, "wait", &json!({ "say": true })).await;
     events.message().await;
     pair.one.happen(["started"]).await;
@@ -136,19 +185,20 @@ async fn a_call_is_cancelled_wherever_the_client_says_so() {
     assert_eq!(events.rest().await, Vec::<Value>::new());
 }
 
-#[tokio::test]
-async fn a_stream_that_is_over_is_read_at_any_replica() {
+async fn a_stream_that_is_over_is_read_at_any_replica(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
-        let pair = Pair::open(version).await;
-        let mut events = pair.at_one.open(1, "speak", &json!({})).await;
+        let at_one = pair.one.legacy(version, json!({})).await;
+        let at_other = at_one.at(&pair.other);
+        let mut events = at_one.open(1, "speak", &json!({})).await;
         let (first, _) = events.message_event().await;
         events.rest().await;
-        let rest = pair.at_other.events(first.id.as_deref()).await.rest().await;
+        let rest = at_other.events(first.id.as_deref()).await.rest().await;
         assert_eq!(progress(&rest[0]), Some(2.0), "{version}: {rest:?}");
         assert_eq!(rest[1]["result"]["content"][0]["text"], "spoken");
         assert_eq!(rest[1]["id"], 1);
         // What was begun there has other numbers.
-        let mut events = pair.at_other.open(2, "speak", &json!({})).await;
+        let mut events = at_other.open(2, "speak", &json!({})).await;
         let (other, _) = events.message_event().await;
         let stream =
             |id: &Option<String>| id.as_ref().unwrap().split_once('-').unwrap().0.to_owned();
@@ -156,9 +206,8 @@ async fn a_stream_that_is_over_is_read_at_any_replica() {
     }
 }
 
-#[tokio::test]
-async fn a_stream_that_goes_on_is_followed_at_another_replica() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_stream_that_goes_on_is_followed_at_another_replica(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(1, "chatter", &json!({})).await;
     let (first, _) = events.message_event().await;
     drop(events);
@@ -173,9 +222,8 @@ async fn a_stream_that_goes_on_is_followed_at_another_replica() {
     assert_eq!(rest[0]["result"]["content"][0]["text"], "enough said");
 }
 
-#[tokio::test]
-async fn a_listener_goes_on_at_another_replica_and_misses_nothing() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_listener_goes_on_at_another_replica_and_misses_nothing(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.events(None).await;
     pair.one.changes().tell(Change::Tools);
     let (seen, _) = events.message_event().await;
@@ -200,9 +248,8 @@ async fn a_listener_goes_on_at_another_replica_and_misses_nothing() {
     assert_eq!(message["method"], "notifications/tools/list_changed");
 }
 
-#[tokio::test]
-async fn a_call_that_went_down_with_its_replica_is_answered_by_another() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_call_that_went_down_with_its_replica_is_answered_by_another(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(9, "chatter", &json!({})).await;
     let (first, _) = events.message_event().await;
     drop(events);

@@ -11,7 +11,7 @@ use remote_mcp_auth::{
     ServerBuilder,
     config::Config,
     mcp::feature::{CallError, Context, Tool, ToolDefinition, ToolResult},
-    store::MemoryStore,
+    store::Store,
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -73,10 +73,9 @@ impl Workshop {
     }
 
     /// One of several with the same store, under one name.
-    pub(crate) async fn replica(store: &MemoryStore) -> Self {
+    pub(crate) async fn replica(store: Arc<dyn Store>) -> Self {
         let (probe, happenings) = Probe::new();
         let gate = Arc::clone(&probe.gate);
-        let store = Arc::new(store.clone());
         let settings = [("public_url", "https://mcp.example.com")];
         let server =
             TestServer::offering(settings, move |builder| offer(builder.store(store), &probe));

@@ -145,8 +145,23 @@ impl Request {
         Answer::read(self.open().await).await
     }
 
+    /// Sends it to a server that may be gone before it has answered whole.
+    pub(crate) async fn attempt(self) -> Option<Answer> {
+        let response = self.try_open().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Some(Answer {
+            status,
+            headers,
+            body: response.text().await.ok()?,
+        })
+    }
+
     /// Sends it and returns with the answer's head, leaving the body to be read.
     pub(crate) async fn open(self) -> reqwest::Response {
+        self.try_open().await.expect("the server answers")
+    }
+
+    async fn try_open(self) -> reqwest::Result<reqwest::Response> {
         let request = self
             .client
             .request(self.method, self.url)
@@ -156,7 +171,7 @@ impl Request {
         } else {
             request.body(self.body)
         };
-        request.send().await.expect("the server answers")
+        request.send().await
     }
 }
 
