@@ -24,6 +24,7 @@ mod every_version;
 mod fetch;
 mod gotchas;
 mod hostile_input;
+mod hostile_registrations;
 mod hostile_sizes;
 mod introspection;
 mod layering;
