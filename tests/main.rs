@@ -46,6 +46,7 @@ mod modern_task_input;
 mod modern_tasks;
 mod process;
 mod prompts;
+mod properties;
 mod pushed_authorization;
 mod real_clients;
 mod refresh_rotation;
