@@ -1,16 +1,27 @@
-//! Authorization requests (OAuth 2.1 §4.1.1), from the query of a URL and from a form.
+//! Authorization requests (OAuth 2.1 §4.1.1), from the query of a URL, from a form, and
+//! pushed (RFC 9126).
 //!
 //! Input: the query.
 
 use axum::{body::Body, http::Uri};
 
-use super::house::{Answer, House, ORIGIN, may_describe, visit};
+use super::house::{Answer, House, ORIGIN, form, may_describe, visit};
 
 /// Where each client of the house may be answered. Any port may stand after the last one's host.
 const REGISTERED: [&str; 3] = [
     "https://client.example/callback?",
     "https://two.example/callback?x=y&",
     "http://localhost/callback?",
+];
+
+/// RFC 6749 §4.1.2.1 and §5.2, RFC 8707 §2, OpenID Connect Core §3.1.2.6.
+const PUSH_ERRORS: [&str; 6] = [
+    "invalid_request",
+    "invalid_client",
+    "unauthorized_client",
+    "unsupported_response_type",
+    "request_not_supported",
+    "invalid_target",
 ];
 
 /// Whatever is asked, the browser goes on to a page of ours or to a registered address, or the
@@ -26,7 +37,28 @@ pub(crate) fn holds(query: &[u8]) {
             check(&house.ask(request.expect("a request")), sent);
         }
         check(&house.post_form("/authorize", query.to_vec()), query);
+        push(house, query);
     });
+}
+
+/// Pushed beforehand (RFC 9126) it is judged as strictly: what was taken leads to a question.
+fn push(house: &House, query: &[u8]) {
+    let pushed = house.post_form("/par", query.to_vec());
+    assert_eq!(pushed.header("cache-control"), "no-store", "{pushed:#?}");
+    if pushed.status != 201 {
+        let error = pushed.oauth_error();
+        assert!(PUSH_ERRORS.contains(&error.as_str()), "{pushed:#?}");
+        assert!([400, 401, 413].contains(&pushed.status), "{pushed:#?}");
+        return;
+    }
+    let pushed = pushed.json();
+    let request_uri = pushed["request_uri"].as_str().expect("a name");
+    // The house's other clients have to prove who they are, and cannot here.
+    let brought = form(&[("client_id", "app"), ("request_uri", request_uri)]);
+    let answer = house.post_form("/authorize", brought);
+    let location = answer.header("location");
+    let leads_on = location.starts_with("/consent?request=") || location.contains("login_required");
+    assert!(leads_on, "{answer:#?}");
 }
 
 fn check(answer: &Answer, query: &[u8]) {

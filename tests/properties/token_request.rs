@@ -1,4 +1,5 @@
-//! Token requests (OAuth 2.1 §3.2.2), with whatever the client says of itself.
+//! Token requests (OAuth 2.1 §3.2.2), with whatever the client says of itself; and because they are
+//! read in the same way, what is asked about tokens (RFC 7662) and given back (RFC 7009).
 //!
 //! Input: an `Authorization` header up to the first line feed, if there is one, and the body. In
 //! both `@CODE` and `@REFRESH` stand for what a person's app was given.
@@ -39,21 +40,46 @@ pub(crate) fn holds(input: &[u8]) {
         } else {
             "application/x-www-form-urlencoded"
         };
-        let mut request = House::request("/token")
-            .method("POST")
-            .header(header::CONTENT_TYPE, content_type);
-        if let Ok(value) = HeaderValue::from_bytes(authorization.as_bytes())
-            && !value.is_empty()
-        {
-            request = request.header(header::AUTHORIZATION, value);
+        let ask = |path: &str| {
+            let mut request = House::request(path)
+                .method("POST")
+                .header(header::CONTENT_TYPE, content_type);
+            if let Ok(value) = HeaderValue::from_bytes(authorization.as_bytes())
+                && !value.is_empty()
+            {
+                request = request.header(header::AUTHORIZATION, value);
+            }
+            let answer = house.ask(request.body(body.to_owned().into()).expect("a request"));
+            assert_eq!(answer.header("cache-control"), "no-store", "{answer:#?}");
+            answer
+        };
+        check_introspection(&ask("/introspect"), &input);
+        check(house, &ask("/token"), &input);
+        let revoked = ask("/revoke");
+        if revoked.status == 200 {
+            // RFC 7009 §2.2: the status says it all.
+            assert!(revoked.body.is_empty(), "{revoked:#?}");
+            if input.contains('@') {
+                house.is_spent();
+            }
+        } else {
+            check_refusal(&revoked);
         }
-        let answer = house.ask(request.body(body.to_owned().into()).expect("a request"));
-        check(house, &answer, &input);
     });
 }
 
+/// Who asks has proven who it is, and learns of no token that it did not bring.
+fn check_introspection(answer: &Answer, input: &str) {
+    if answer.status != 200 {
+        return check_refusal(answer);
+    }
+    assert!(holds_a_secret(input), "{input:?}: {answer:#?}");
+    let body = answer.json();
+    // All that there is are the tokens of `app`, which has no secret and so cannot ask.
+    assert_eq!(body, serde_json::json!({ "active": false }), "{input:?}");
+}
+
 fn check(house: &House, answer: &Answer, input: &str) {
-    assert_eq!(answer.header("cache-control"), "no-store", "{answer:#?}");
     if answer.status == 200 {
         // A code is used up, and whatever comes of that.
         house.is_spent();
@@ -65,14 +91,18 @@ fn check(house: &House, answer: &Answer, input: &str) {
         assert!(holds_one || holds_a_secret(input), "{input:?}: {answer:#?}");
         return;
     }
-    // Codes that are presented by others and refresh tokens that are cut off do no harm.
+    check_refusal(answer);
+}
+
+fn check_refusal(answer: &Answer) {
     let error = answer.oauth_error();
-    let status = if error == "invalid_client" { 401 } else { 400 };
-    assert!(
-        answer.status == status || answer.status == 413,
-        "{answer:#?}"
-    );
     assert!(ERRORS.contains(&error.as_str()), "{answer:#?}");
+    let status = match error.as_str() {
+        "invalid_client" => 401,
+        _ if answer.status == 413 => 413,
+        _ => 400,
+    };
+    assert_eq!(answer.status, status, "{answer:#?}");
 }
 
 /// Whether one of the house's secrets can be read out of an input, in a form or in a header. A
