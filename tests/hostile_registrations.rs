@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 use tokio::task::JoinSet;
 
@@ -18,17 +19,17 @@ use crate::support::{Connected, Launch, MODERN, ModernClient, Program, Site, con
 /// Connections that the attacker keeps open.
 const CONNECTIONS: usize = 8;
 
-/// The most that one client may take up, in bytes. What is kept of its metadata is 8 KiB as JSON;
-/// there are its identifiers besides, and what the allocator adds.
-const PER_CLIENT: usize = 12 * 1024;
+/// The most that one client may take up, in bytes. What is kept of its metadata is 8 KiB as JSON, and
+/// keys take twice that once they are read; there are its identifiers besides.
+const PER_CLIENT: usize = 20 * 1024;
 
 /// What the program may take up beyond that: connections, buffers, and pages that the allocator has
 /// not given back.
 const SLACK: usize = 16 * 1024 * 1024;
 
-/// Metadata of which as much is kept as can be, in two shapes: few long texts and many short ones.
-/// Around it stands as much as is read and thrown away.
-fn greedy() -> [String; 2] {
+/// Metadata of which as much is kept as can be, in three shapes: few long texts, many short
+/// ones, and many keys. Around it stands as much as is read and thrown away.
+fn greedy() -> [String; 3] {
     let path = |n: usize| format!("https://{n}.example/{}", "x".repeat(1500));
     let few_long = json!({
         "redirect_uris": [path(1), path(2), path(3), path(4)],
@@ -41,7 +42,15 @@ fn greedy() -> [String; 2] {
         "contacts": vec!["x"; 20],
         "filling": vec![0; 20 * 1024],
     });
-    [few_long, many_short].map(|metadata| metadata.to_string())
+    let key = |n: u8| {
+        let x = URL_SAFE_NO_PAD.encode([n; 32]);
+        json!({ "kty": "OKP", "crv": "Ed25519", "x": x })
+    };
+    let many_keys = json!({
+        "redirect_uris": ["http://localhost/"],
+        "jwks": { "keys": (0..95).map(key).collect::<Vec<_>>() },
+    });
+    [few_long, many_short, many_keys].map(|metadata| metadata.to_string())
 }
 
 /// What came of the registrations.
@@ -66,7 +75,8 @@ async fn attack(site: &Site, registrations: usize) -> (usize, usize) {
                     return;
                 }
                 let request = site.post("/register");
-                let request = request.body("application/json", bodies[number % 2].as_str());
+                let request =
+                    request.body("application/json", bodies[number % bodies.len()].as_str());
                 let answer = request.send().await;
                 if answer.status == 201 {
                     outcome.accepted.fetch_add(1, Ordering::Relaxed);
