@@ -10,6 +10,24 @@ use async_trait::async_trait;
 
 pub use crate::model::grant::Authorization;
 
+/// What a request shows so as to be let in.
+#[derive(Clone, Copy)]
+pub enum Presented<'a> {
+    /// A token that opens to whoever has it (RFC 6750 §2.1).
+    Bearer(&'a str),
+    /// A token that opens to whoever holds its key (RFC 9449 §7.1).
+    Dpop {
+        /// The token.
+        token: &'a str,
+        /// The proof that the sender holds the key.
+        proof: &'a str,
+        /// The method of the request.
+        method: &'a str,
+        /// Its URL, as clients know it.
+        url: &'a str,
+    },
+}
+
 /// Why a token does not open the resource.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
@@ -17,6 +35,12 @@ pub enum AccessError {
     /// for whoever presented it.
     #[error("{0}")]
     InvalidToken(&'static str),
+    /// The proof that came with the token is not good. The text is for whoever made it.
+    #[error("{0}")]
+    InvalidProof(String),
+    /// The proof must contain this nonce (RFC 9449 §9).
+    #[error("the DPoP proof must contain the nonce of the DPoP-Nonce header")]
+    UseNonce(String),
     /// It could not be looked up. The token may be good: a client told otherwise would throw it
     /// away.
     #[error("access tokens cannot be checked at the moment")]
@@ -26,8 +50,8 @@ pub enum AccessError {
 /// Judges access tokens.
 #[async_trait]
 pub trait VerifyAccessToken: Send + Sync {
-    /// What `token` authorizes on this server's resource.
-    async fn verify(&self, token: &str) -> Result<Arc<Authorization>, AccessError>;
+    /// What that authorizes on this server's resource.
+    async fn verify(&self, presented: Presented<'_>) -> Result<Arc<Authorization>, AccessError>;
 
     /// Comes back when an authorization is revoked, with its grant or alone: whatever is still open on its
     /// strength has to end. Revocations count from the call on, not from the first poll. It may

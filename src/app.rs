@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     config::{Config, Database, Exemptions, Limits, Registration},
+    dpop::Nonces,
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
@@ -19,8 +20,8 @@ use crate::{
         scope::ScopeCatalogue,
     },
     oauth::{
-        ClientDocuments, DocumentPolicy, OAuthState, RegistrationPolicy, RemoteDocuments,
-        RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
+        ClientDocuments, DocumentPolicy, OAuthState, ProofRules, RegistrationPolicy,
+        RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
     secret::{Passcode, ServerKey},
     store::{self, MemoryStore, OpenError, SqlStore, Store, StoreError},
@@ -48,6 +49,8 @@ pub(crate) struct State {
     store: Arc<dyn Store>,
     /// Seals what clients carry between the rounds of a call.
     states: ServerKey,
+    /// Makes the nonces of proofs.
+    nonces: ServerKey,
 }
 
 /// Why there is no state to begin with.
@@ -62,27 +65,41 @@ pub enum StateError {
 }
 
 impl State {
-    /// Opens the engine that the configuration names.
-    pub(crate) async fn open(config: &Config) -> Result<Self, StateError> {
-        let limits = store::Limits {
-            clients: config.limits.clients,
-            pending_authorizations: config.limits.pending_authorizations,
-            mcp_sessions: config.limits.mcp_sessions,
-            mcp_sessions_per_grant: config.limits.mcp_sessions_per_grant,
-            replays: config.limits.replays,
+    /// Opens the engine that the configuration names, unless there is one.
+    pub(crate) async fn open(
+        config: &Config,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<Self, StateError> {
+        let store = match store {
+            Some(store) => store,
+            None => open_store(config).await?,
         };
-        let connections = config.limits.database_connections;
-        let store: Arc<dyn Store> = match &config.database {
-            Database::Memory => Arc::new(MemoryStore::new(limits)),
-            Database::Sqlite(path) => Arc::new(SqlStore::sqlite(path, limits).await?),
-            Database::Postgres(url) => {
-                Arc::new(SqlStore::postgres(url.expose(), connections, limits).await?)
-            }
-        };
-        let states = store.key("request states").await?;
-        tracing::info!("state is kept in {}", config.database);
-        Ok(Self { store, states })
+        Ok(Self {
+            states: store.key("request states").await?,
+            nonces: store.key("DPoP nonces").await?,
+            store,
+        })
     }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+    let limits = store::Limits {
+        clients: config.limits.clients,
+        pending_authorizations: config.limits.pending_authorizations,
+        mcp_sessions: config.limits.mcp_sessions,
+        mcp_sessions_per_grant: config.limits.mcp_sessions_per_grant,
+        replays: config.limits.replays,
+    };
+    let connections = config.limits.database_connections;
+    let store: Arc<dyn Store> = match &config.database {
+        Database::Memory => Arc::new(MemoryStore::new(limits)),
+        Database::Sqlite(path) => Arc::new(SqlStore::sqlite(path, limits).await?),
+        Database::Postgres(url) => {
+            Arc::new(SqlStore::postgres(url.expose(), connections, limits).await?)
+        }
+    };
+    tracing::info!("state is kept in {}", config.database);
+    Ok(store)
 }
 
 /// What the rooms are made from, beside the configuration.
@@ -102,7 +119,11 @@ impl App {
     /// Puts the rooms together. Without tools the example tool is offered.
     pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, RegistryError> {
         let limits = config.limits;
-        let State { store, states } = parts.state;
+        let State {
+            store,
+            states,
+            nonces,
+        } = parts.state;
         let clock = parts.clock;
         let public_url = parts.public_url;
         let scopes = Arc::new(config.scopes.clone());
@@ -123,11 +144,22 @@ impl App {
             let Exemptions { hosts, networks } = config.fetch_allow.clone();
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
-        let oauth = oauth(config, identity, Arc::clone(&scopes), fetcher);
+        let proofs = ProofRules {
+            nonces: Arc::new(Nonces::new(nonces.expose())),
+            nonce_required: config.dpop_nonces,
+        };
+        let oauth = oauth(
+            config,
+            identity,
+            Arc::clone(&scopes),
+            fetcher,
+            proofs.clone(),
+        );
         let verifier = StoreVerifier::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::clone(public_url.resource()),
+            proofs,
         );
         let mut features = Features::new(Arc::clone(&scopes));
         (parts.offer)(&mut features)?;
@@ -137,6 +169,7 @@ impl App {
         let mcp = McpState {
             verifier: Arc::new(verifier),
             sessions: Arc::clone(&store) as _,
+            mail: Arc::clone(&store) as _,
             clock: Arc::clone(&clock),
             origins: Arc::new(AllowedOrigins::new(
                 public_url.origin(),
@@ -169,6 +202,7 @@ fn oauth(
     identity: IdentityState,
     scopes: Arc<ScopeCatalogue>,
     fetcher: Fetcher,
+    proofs: ProofRules,
 ) -> OAuthState {
     let configured = config.clients.iter();
     let clients: HashMap<ClientId, Arc<Client>> = configured
@@ -209,10 +243,12 @@ fn oauth(
             refresh_grace: config.lifetimes.refresh_grace,
         },
         resource_servers: resource_servers.collect(),
-        grant_types: grant_types(&clients).into(),
+        grant_types: grant_types(&clients, !config.assertion_issuers.is_empty()).into(),
+        assertion_issuers: config.assertion_issuers.clone().into(),
         clients: Arc::new(clients),
         documents,
         keys: Arc::new(RemoteKeys::new(remote)),
+        proofs,
         registration: match &config.registration {
             Registration::Open => RegistrationPolicy::Open,
             Registration::WithToken(token) => RegistrationPolicy::WithToken(token.digest()),
@@ -226,13 +262,16 @@ fn oauth(
 }
 
 /// What no client can use is not offered.
-fn grant_types(clients: &HashMap<ClientId, Arc<Client>>) -> Vec<GrantType> {
+fn grant_types(clients: &HashMap<ClientId, Arc<Client>>, takes_assertions: bool) -> Vec<GrantType> {
     let mut offered = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
     let mut used = clients
         .values()
         .flat_map(|client| &client.metadata.grant_types);
     if used.any(|grant| *grant == GrantType::ClientCredentials) {
         offered.push(GrantType::ClientCredentials);
+    }
+    if takes_assertions {
+        offered.push(GrantType::JwtBearer);
     }
     offered
 }
@@ -275,7 +314,7 @@ mod tests {
         ]);
         let config = config.unwrap();
         let parts = Parts {
-            state: State::open(&config).await.unwrap(),
+            state: State::open(&config, None).await.unwrap(),
             clock: Arc::new(SystemClock),
             public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
             passcode: Arc::new(Passcode::generate()),

@@ -4,6 +4,7 @@
 //! prints, serializes nor compares itself; stores keep its [`Digest`] and nothing else.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
@@ -11,6 +12,7 @@ use std::{
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{TryRng as _, rngs::SysRng};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use uuid::Uuid;
@@ -41,6 +43,20 @@ impl Hasher for DigestHasher {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.to_base64url())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::from_base64url(&text)
+            .ok_or_else(|| D::Error::custom("a digest is the base64url of 32 bytes"))
     }
 }
 
@@ -76,7 +92,7 @@ impl Digest {
         Self(bytes)
     }
 
-    /// A digest that was written with [`to_base64url`](Self::to_base64url).
+    /// Reads what [`to_base64url`](Self::to_base64url) wrote.
     pub(crate) fn from_base64url(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)

@@ -12,7 +12,10 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{AdminListener, Config},
     connection,
-    mcp::feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
+    mcp::{
+        self,
+        feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
+    },
     model::resource::PublicUrl,
     router,
     secret::Passcode,
@@ -67,6 +70,7 @@ pub struct ServerBuilder {
     templates: Vec<Arc<dyn ResourceTemplate>>,
     changes: Changes,
     fetcher: Option<Fetcher>,
+    store: Option<Arc<dyn Store>>,
     tunnel: bool,
 }
 
@@ -118,6 +122,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Another store than that of the configuration: one that several servers share, or an engine of
+    /// your own.
+    #[must_use]
+    pub fn store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Starts cloudflared and uses the public URL that it prints.
     #[must_use]
     pub fn tunnel(mut self, tunnel: bool) -> Self {
@@ -128,7 +140,7 @@ impl ServerBuilder {
     /// Binds the listeners and puts the rooms together.
     pub async fn bind(self) -> Result<Server, ServeError> {
         let mut config = self.config;
-        let state = State::open(&config).await?;
+        let state = State::open(&config, self.store).await?;
         let public = bind(config.listen, "--listen, LISTEN_ADDR").await?;
         let public_addr = public.local_addr()?;
         let admin = bind_admin(config.admin).await?;
@@ -230,6 +242,7 @@ impl Server {
             templates: Vec::new(),
             changes: Changes::default(),
             fetcher: None,
+            store: None,
             tunnel: false,
         }
     }
@@ -278,6 +291,7 @@ impl Server {
             Arc::clone(&self.app.store),
             Arc::clone(&self.app.clock),
         ));
+        let post = tokio::spawn(mcp::exchange_mail(Arc::clone(&self.app.mcp)));
         let mut tunnel = self.tunnel;
         let mut outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -290,6 +304,7 @@ impl Server {
             outcome = outcome.and(next_end(&mut listeners).await);
         }
         sweeper.abort();
+        post.abort();
         if let Some(tunnel) = tunnel {
             tunnel.stop().await;
         }

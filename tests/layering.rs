@@ -26,17 +26,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
-    // Clients sign what they send.
+    // Clients sign what they send, and show that they hold keys.
     (
         "oauth",
         &[
-            "secret", "clock", "jose", "model", "web", "access", "store", "identity",
+            "secret", "clock", "jose", "dpop", "model", "web", "access", "store", "identity",
         ],
     ),
-    // The store keeps its sessions.
+    // The store keeps its sessions. It names the algorithms of proofs.
     (
         "mcp",
-        &["secret", "clock", "model", "web", "access", "store"],
+        &["secret", "clock", "jose", "model", "web", "access", "store"],
     ),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),

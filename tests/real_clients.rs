@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use rcgen::KeyPair;
 use rmcp::{
     RoleClient, ServiceExt as _,
     model::CallToolRequestParams,
@@ -34,6 +39,140 @@ async fn typescript_sdk_2_goes_the_whole_way_when_it_asks_for_our_versions_first
 
 /// Runs one of the scripts in `tests/clients` against a server whose access tokens soon expire.
 async fn node(script: &str, arguments: &[&str]) {
+    let server = Launch::serving().env("ACCESS_TOKEN_TTL", "2s");
+    run(script, arguments, server, &[]).await;
+}
+
+#[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_without_a_secret() {
+    strict(OAUTH4WEBAPI, CODE, "none", &[]).await;
+}
+
+#[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_with_a_secret() {
+    strict(OAUTH4WEBAPI, CODE, "client_secret_post", &[]).await;
+    strict(OAUTH4WEBAPI, CODE, "client_secret_basic", &[]).await;
+}
+
+#[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_with_a_key() {
+    for algorithm in ["RS256", "ES256", "Ed25519"] {
+        strict(OAUTH4WEBAPI, CODE, SIGNED, &["--key", algorithm]).await;
+    }
+}
+
+#[tokio::test]
+async fn oauth4webapi_goes_the_whole_way_with_tokens_that_are_bound() {
+    for nonces in ["off", "on"] {
+        let server = || Launch::serving().env("DPOP_NONCES", nonces);
+        strict_with(server(), OAUTH4WEBAPI, CODE, "none", &["--dpop", "ES256"]).await;
+        let signed = ["--key", "ES256", "--dpop", "Ed25519"];
+        strict_with(server(), OAUTH4WEBAPI, CODE, SIGNED, &signed).await;
+    }
+}
+
+#[tokio::test]
+async fn oauth4webapi_acts_on_its_own_authority() {
+    for method in ["client_secret_basic", "client_secret_post", SIGNED] {
+        strict(OAUTH4WEBAPI, ON_ITS_OWN, method, &[]).await;
+    }
+}
+
+#[tokio::test]
+async fn openid_client_goes_the_whole_way_without_a_secret() {
+    strict(OPENID_CLIENT, CODE, "none", &[]).await;
+}
+
+#[tokio::test]
+async fn openid_client_goes_the_whole_way_with_a_secret() {
+    strict(OPENID_CLIENT, CODE, "client_secret_post", &[]).await;
+    strict(OPENID_CLIENT, CODE, "client_secret_basic", &[]).await;
+}
+
+#[tokio::test]
+async fn openid_client_goes_the_whole_way_with_a_key() {
+    for algorithm in ["RS256", "ES256", "Ed25519"] {
+        strict(OPENID_CLIENT, CODE, SIGNED, &["--key", algorithm]).await;
+    }
+}
+
+#[tokio::test]
+async fn openid_client_goes_the_whole_way_with_tokens_that_are_bound() {
+    for nonces in ["off", "on"] {
+        let server = || Launch::serving().env("DPOP_NONCES", nonces);
+        strict_with(server(), OPENID_CLIENT, CODE, "none", &["--dpop", "ES256"]).await;
+        let signed = ["--key", "ES256", "--dpop", "Ed25519"];
+        strict_with(server(), OPENID_CLIENT, CODE, SIGNED, &signed).await;
+    }
+}
+
+#[tokio::test]
+async fn openid_client_acts_on_its_own_authority() {
+    for method in ["client_secret_basic", "client_secret_post", SIGNED] {
+        strict(OPENID_CLIENT, ON_ITS_OWN, method, &[]).await;
+    }
+}
+
+const OAUTH4WEBAPI: &str = "oauth4webapi.mjs";
+const OPENID_CLIENT: &str = "openid-client.mjs";
+const CODE: &str = "code";
+const ON_ITS_OWN: &str = "client_credentials";
+const SIGNED: &str = "private_key_jwt";
+
+/// Tells one of the stories of `tests/clients/strict.mjs` with one library.
+async fn strict(script: &str, story: &str, method: &str, more: &[&str]) {
+    strict_with(Launch::serving(), script, story, method, more).await;
+}
+
+/// The same with a server of some kind. It knows a client by a key, and another one and a resource
+/// server by secrets that are hard to put into a header.
+async fn strict_with(server: Launch, script: &str, story: &str, method: &str, more: &[&str]) {
+    const CLIENT_SECRET: &str = "100%25 free + easy: %41/ä?";
+    const RESOURCE_SERVER_SECRET: &str = "files & folders = 2";
+    let key = KeyPair::generate().expect("a key");
+    // Uncompressed (SEC 1 §2.3.3): a 4, then both coordinates.
+    let (x, y) = key.public_key_raw()[1..].split_at(32);
+    let (x, y) = (URL_SAFE_NO_PAD.encode(x), URL_SAFE_NO_PAD.encode(y));
+    let file = format!(
+        r#"
+        [[clients]]
+        client_id = "nightly-report"
+        client_secret = "{CLIENT_SECRET}"
+        grant_types = ["client_credentials"]
+
+        [[clients]]
+        client_id = "nightly-signer"
+        token_endpoint_auth_method = "private_key_jwt"
+        jwks = {{ keys = [{{ kty = "EC", crv = "P-256", x = "{x}", y = "{y}" }}] }}
+        grant_types = ["client_credentials"]
+
+        [[resource_servers]]
+        client_id = "files-api"
+        client_secret = "{RESOURCE_SERVER_SECRET}"
+        "#
+    );
+    let server = server
+        .file("server.toml", &file)
+        .env("CONFIG_FILE", "server.toml");
+    let signs = method == SIGNED;
+    let client_id = if signs {
+        "nightly-signer"
+    } else {
+        "nightly-report"
+    };
+    let told = [
+        ("CLIENT_ID", client_id),
+        ("CLIENT_SECRET", CLIENT_SECRET),
+        ("CLIENT_KEY", &STANDARD.encode(key.serialized_der())),
+        ("RESOURCE_SERVER_ID", "files-api"),
+        ("RESOURCE_SERVER_SECRET", RESOURCE_SERVER_SECRET),
+    ];
+    let arguments = [&[story, "--method", method], more].concat();
+    run(script, &arguments, server, &told).await;
+}
+
+/// Runs one of the scripts in `tests/clients` against a server, with what it is told besides.
+async fn run(script: &str, arguments: &[&str], server: Launch, told: &[(&str, &str)]) {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     if !outside::is_installed("node", "--version").await {
         return outside::skip(script, "node", "install Node.js 20 or later");
@@ -42,13 +181,14 @@ async fn node(script: &str, arguments: &[&str]) {
         let remedy = "npm ci --prefix tests/clients";
         return outside::skip(script, "tests/clients/node_modules", remedy);
     }
-    let server = Launch::serving().env("ACCESS_TOKEN_TTL", "2s").start();
+    let server = server.start();
     let mut command = Command::new("node");
     command
         .arg(clients.join(script))
         .arg(server.site().url("/mcp"))
         .args(arguments)
-        .env("SIGN_IN_PASSCODE", PASSCODE);
+        .env("SIGN_IN_PASSCODE", PASSCODE)
+        .envs(told.iter().copied());
     outside::run(command, &server).await;
 }
 

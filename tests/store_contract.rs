@@ -11,6 +11,7 @@ mod replays;
 mod replicas;
 mod revocation;
 mod schema;
+mod session_streams;
 mod sessions;
 mod sweep;
 
@@ -101,6 +102,14 @@ macro_rules! contract {
                     the_longest_idle_session_of_an_owner_gives_way
                     the_longest_idle_session_of_all_gives_way
                     an_mcp_session_is_ended_by_exactly_one_of_many;
+                session_streams:
+                    what_a_client_wants_to_be_told_is_kept_with_its_session
+                    a_session_subscribes_to_so_many_and_no_more
+                    a_stream_is_found_as_it_was_sent
+                    a_stream_is_kept_for_some_time_after_its_last_event
+                    only_the_newest_streams_and_events_are_kept
+                    streams_end_with_their_session
+                    mail_is_heard_by_whoever_listens;
                 sweep:
                     a_sweep_removes_what_has_expired
                     a_sweep_removes_nothing_else

@@ -86,7 +86,7 @@ fn client(
 ) -> Result<Client, String> {
     table.knows_only(&MEMBERS)?;
     check_grant_types(table)?;
-    check_scope(table, scopes)?;
+    table.check_scope(scopes)?;
     let secret = table.secret("client_secret", environment)?;
     let mut members = table.members().clone();
     if secret.is_some() {
@@ -123,19 +123,6 @@ fn check_grant_types(table: &Table) -> Result<(), String> {
             "grant_types: {unknown:?} is not one of {}",
             known.join(", ")
         )),
-        None => Ok(()),
-    }
-}
-
-/// What a client may have must exist: of what does not, nothing is left, and that would mean the
-/// default.
-fn check_scope(table: &Table, scopes: &ScopeCatalogue) -> Result<(), String> {
-    let Some(scope) = table.optional_text("scope")? else {
-        return Ok(());
-    };
-    let is_known = |name: &&str| scopes.resource_scopes().any(|d| d.scope.as_str() == *name);
-    match scope.split_whitespace().find(|name| !is_known(name)) {
-        Some(unknown) => Err(format!("scope: {unknown:?} is not defined")),
         None => Ok(()),
     }
 }
@@ -208,14 +195,14 @@ pub(super) fn read_resource_servers(
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::{collections::HashMap, fs};
 
     use super::*;
     use crate::config::{Config, ConfigErrors};
 
     /// The configuration of a file, where one variable of the environment holds a secret.
-    fn load(contents: &str) -> Result<Config, ConfigErrors> {
+    pub(in crate::config) fn load(contents: &str) -> Result<Config, ConfigErrors> {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("server.toml"), contents).unwrap();
         let environment = |name: &str| match name {
@@ -237,7 +224,7 @@ mod tests {
 
     /// Checks that of a table with these lines one thing is said, with the place.
     #[track_caller]
-    fn check(name: &str, lines: &str, said: &str) {
+    pub(in crate::config) fn check(name: &str, lines: &str, said: &str) {
         let message = problem(&format!("# nothing\n\n[[{name}]]\n{lines}\n"));
         let place = format!("{name} (in server.toml, line 3): ");
         assert!(message.starts_with(&place), "{lines}: {message}");

@@ -3,6 +3,7 @@
 mod clients;
 mod database;
 mod dot_env;
+mod issuers;
 mod scopes;
 mod settings;
 mod sources;
@@ -27,6 +28,7 @@ use sources::RawSettings;
 
 use crate::{
     model::{
+        assertion_issuer::AssertionIssuer,
         client::Client,
         client_metadata::MetadataRules,
         resource::{PublicUrl, PublicUrlError},
@@ -95,8 +97,12 @@ pub struct Config {
     pub metadata_rules: MetadataRules,
     /// Clients that the operator set up.
     pub clients: Vec<Client>,
+    /// Whether proofs of possession must contain a nonce of this server (RFC 9449 §8).
+    pub dpop_nonces: bool,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Vec<ResourceServerConfig>,
+    /// Identity providers whose word is taken for who a person is.
+    pub assertion_issuers: Vec<AssertionIssuer>,
     /// What outgoing fetches may reach although it is not public.
     pub fetch_allow: Exemptions,
     /// Clients that are known by a document; `None`: there are none.
@@ -314,6 +320,8 @@ impl Config {
             &mut read.errors,
         );
         let pinned = raw.tables("pinned_documents");
+        let issuers = raw.tables("assertion_issuers");
+        let assertion_issuers = issuers::read(issuers, &scopes, &mut read.errors);
         let hosts = DocumentHosts {
             allowed: read.list("client_document_hosts", host_name),
             denied: read.list("client_document_denied_hosts", host_name),
@@ -342,6 +350,8 @@ impl Config {
             metadata_rules,
             clients,
             resource_servers,
+            assertion_issuers,
+            dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
             limits: read.limits(),

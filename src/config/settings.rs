@@ -261,6 +261,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "on permits an http public URL that is not loopback",
     ),
     everywhere(
+        "dpop_nonces",
+        "dpop-nonces",
+        "DPOP_NONCES",
+        "off",
+        "on demands a nonce of this server in DPoP proofs",
+    ),
+    everywhere(
         "rate_limits",
         "rate-limits",
         "RATE_LIMITS",

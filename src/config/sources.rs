@@ -51,7 +51,13 @@ pub(super) struct RawSettings {
 }
 
 /// Tables of the file that come in any number.
-const TABLES: [&str; 4] = ["scopes", "clients", "resource_servers", "pinned_documents"];
+const TABLES: [&str; 5] = [
+    "scopes",
+    "clients",
+    "resource_servers",
+    "pinned_documents",
+    "assertion_issuers",
+];
 
 impl RawSettings {
     pub(super) fn get(&self, key: &str) -> Option<&RawValue> {

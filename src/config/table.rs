@@ -9,6 +9,7 @@ use toml::{
 };
 
 use super::{ConfigError, sources::Source};
+use crate::model::scope::ScopeCatalogue;
 
 /// One table, and where it stands.
 #[derive(Debug, Clone)]
@@ -96,6 +97,19 @@ impl Table {
         texts
             .flatten()
             .ok_or_else(|| format!("{key} must be a list of texts"))
+    }
+
+    /// The scopes that somebody may have must exist: of what does not, nothing is left, and that would
+    /// mean the default.
+    pub(super) fn check_scope(&self, scopes: &ScopeCatalogue) -> Result<(), String> {
+        let Some(scope) = self.optional_text("scope")? else {
+            return Ok(());
+        };
+        let is_known = |name: &&str| scopes.resource_scopes().any(|d| d.scope.as_str() == *name);
+        match scope.split_whitespace().find(|name| !is_known(name)) {
+            Some(unknown) => Err(format!("scope: {unknown:?} is not defined")),
+            None => Ok(()),
+        }
     }
 
     /// A secret, written here or in the environment variable that `{key}_env` names.

@@ -1,4 +1,5 @@
-//! Who may come in: origin and host first, then the bearer token (RFC 6750).
+//! Who may come in: origin and host first, then the token (RFC 6750), with a proof of possession if
+//! it is bound to a key (RFC 9449).
 
 use std::{
     collections::HashSet,
@@ -9,7 +10,7 @@ use std::{
 use axum::{
     body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -17,13 +18,15 @@ use serde_json::value::RawValue;
 
 use super::{
     McpState,
+    exchange::Exchange,
     jsonrpc::{self, RpcError},
     metadata,
     rejection::Rejection,
 };
 use crate::{
-    access::{AccessError, Authorization},
+    access::{AccessError, Authorization, Presented},
     clock::Timestamp,
+    jose::Algorithm,
     model::scope::Scope,
     web::{Json, client_address::Connection, cors, note, origin::requested_host, panic},
 };
@@ -51,7 +54,10 @@ pub(super) fn guard<N: Future<Output = Response>>(
             return cors::preflight(origin.clone());
         }
         let authorized = match check_host(&mcp, &request) {
-            Ok(()) => authorize(&mcp, request.headers()).await,
+            Ok(()) => {
+                let target = (request.method(), request.uri());
+                authorize(&mcp, target, request.headers()).await
+            }
             Err(rejection) => Err(rejection.into_response()),
         };
         let mut response = match authorized {
@@ -92,25 +98,67 @@ fn allowed_origin(
 }
 
 /// What the request's token authorizes.
-async fn authorize(mcp: &McpState, headers: &HeaderMap) -> Result<Arc<Authorization>, Response> {
-    let token = match bearer(headers) {
-        Ok(Some(token)) => token,
-        Ok(None) => return Err(challenge(mcp, StatusCode::UNAUTHORIZED, None)),
+async fn authorize(
+    mcp: &McpState,
+    (method, uri): (&Method, &Uri),
+    headers: &HeaderMap,
+) -> Result<Arc<Authorization>, Response> {
+    let unauthorized = |scheme: Scheme, error: Option<(&str, &str)>| {
+        challenge(mcp, scheme, StatusCode::UNAUTHORIZED, error)
+    };
+    let (scheme, token) = match token(headers) {
+        Ok(Some(found)) => found,
+        Ok(None) => return Err(unauthorized(Scheme::Bearer, None)),
         Err(description) => {
             let invalid = Some(("invalid_request", description));
-            return Err(challenge(mcp, StatusCode::BAD_REQUEST, invalid));
+            return Err(challenge(
+                mcp,
+                Scheme::Bearer,
+                StatusCode::BAD_REQUEST,
+                invalid,
+            ));
         }
     };
-    mcp.verifier
-        .verify(token)
-        .await
-        .map_err(|error| match error {
-            AccessError::InvalidToken(description) => {
-                let invalid = Some(("invalid_token", description));
-                challenge(mcp, StatusCode::UNAUTHORIZED, invalid)
+    // Made for clients that prove something, and for nobody else.
+    let url;
+    let presented = match scheme {
+        Scheme::Bearer => Presented::Bearer(token),
+        Scheme::Dpop => {
+            url = mcp.public_url.join(uri.path());
+            let proof = proof(headers).map_err(|description| {
+                unauthorized(scheme, Some(("invalid_dpop_proof", description)))
+            })?;
+            Presented::Dpop {
+                token,
+                proof,
+                method: method.as_str(),
+                url: &url,
             }
-            AccessError::Unavailable(_) => unavailable(error),
-        })
+        }
+    };
+    let verified = mcp.verifier.verify(presented).await;
+    verified.map_err(|error| match error {
+        AccessError::InvalidToken(description) => {
+            unauthorized(scheme, Some(("invalid_token", description)))
+        }
+        AccessError::InvalidProof(description) => {
+            unauthorized(scheme, Some(("invalid_dpop_proof", &description)))
+        }
+        AccessError::UseNonce(ref nonce) => {
+            let response = unauthorized(scheme, Some(("use_dpop_nonce", &error.to_string())));
+            with_header(response, HeaderName::from_static("dpop-nonce"), nonce)
+        }
+        AccessError::Unavailable(_) => unavailable(error),
+    })
+}
+
+/// How a token is presented, which is how an answer about it is spelled.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    /// RFC 6750 §2.1.
+    Bearer,
+    /// RFC 9449 §7.1.
+    Dpop,
 }
 
 /// DNS rebinding: a page that gave its own name our address still sends that name.
@@ -134,9 +182,8 @@ fn check_host(mcp: &McpState, request: &Request) -> Result<(), Rejection<'static
     )))
 }
 
-/// The token of the one `Authorization` header (RFC 6750 §2.1). A token in the query or the body is
-/// none.
-fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+/// The token of the one `Authorization` header. A token in the query or the body is none.
+fn token(headers: &HeaderMap) -> Result<Option<(Scheme, &str)>, &'static str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
@@ -150,8 +197,24 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
         .unwrap_or("Bearer ?")
         .split_once(' ')
         .unwrap_or_default();
+    let scheme = match scheme {
+        scheme if scheme.eq_ignore_ascii_case("Bearer") => Scheme::Bearer,
+        scheme if scheme.eq_ignore_ascii_case("DPoP") => Scheme::Dpop,
+        _ => return Ok(None),
+    };
     let token = token.trim();
-    Ok((scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty()).then_some(token))
+    Ok((!token.is_empty()).then_some((scheme, token)))
+}
+
+/// The one proof of possession (RFC 9449 §4.3, check 1).
+fn proof(headers: &HeaderMap) -> Result<&str, &'static str> {
+    let mut proofs = headers.get_all("dpop").iter();
+    match (proofs.next(), proofs.next()) {
+        // What is no text is no proof either.
+        (Some(proof), None) => Ok(proof.to_str().unwrap_or_default()),
+        (None, _) => Err("the DPoP header with the proof is missing"),
+        (Some(_), Some(_)) => Err("send one DPoP header, not several"),
+    }
 }
 
 #[derive(Serialize)]
@@ -164,10 +227,12 @@ struct ChallengeBody<'a> {
 /// RFC 9728 §5.1).
 fn challenge(
     mcp: &McpState,
+    scheme: Scheme,
     status: StatusCode,
-    error: Option<(&'static str, &'static str)>,
+    error: Option<(&str, &str)>,
 ) -> Response {
-    let value = challenge_value(mcp, &mcp.scopes.default_scopes().to_string(), error);
+    let scope = mcp.scopes.default_scopes().to_string();
+    let value = challenge_value(mcp, scheme, &scope, error);
     // RFC 6750 §3.1: who sent no token is told of no error in the header.
     let (error, error_description) =
         error.unwrap_or(("unauthorized", "an access token is required"));
@@ -175,33 +240,55 @@ fn challenge(
         error,
         error_description,
     };
-    with_challenge(Json(status, body).into_response(), value)
+    with_challenge(Json(status, body).into_response(), &value)
 }
 
 /// 403 for a token that does not reach far enough, naming the scope that does (RFC 6750 §3.1).
-pub(super) fn insufficient_scope(mcp: &McpState, scope: &Scope, id: Option<&RawValue>) -> Response {
+pub(super) fn insufficient_scope(
+    exchange: &Exchange<'_>,
+    scope: &Scope,
+    id: Option<&RawValue>,
+) -> Response {
+    let scheme = match exchange.authorization.jkt {
+        Some(_) => Scheme::Dpop,
+        None => Scheme::Bearer,
+    };
     let description = "the access token does not cover this; authorize again with the scope";
     let error = Some(("insufficient_scope", description));
-    let value = challenge_value(mcp, scope.as_str(), error);
+    let value = challenge_value(exchange.mcp, scheme, scope.as_str(), error);
     let message = format!("this needs the scope {}", scope.as_str());
     let body = jsonrpc::error(id, &RpcError::new(jsonrpc::INVALID_REQUEST, message));
-    with_challenge(jsonrpc::respond(StatusCode::FORBIDDEN, body), value)
+    with_challenge(jsonrpc::respond(StatusCode::FORBIDDEN, body), &value)
 }
 
-fn challenge_value(mcp: &McpState, scope: &str, error: Option<(&str, &str)>) -> String {
+fn challenge_value(
+    mcp: &McpState,
+    scheme: Scheme,
+    scope: &str,
+    error: Option<(&str, &str)>,
+) -> String {
     let metadata = mcp.public_url.join(metadata::PATH);
     let told = error.map_or_else(String::new, |(code, description)| {
         format!(", error=\"{code}\", error_description=\"{description}\"")
     });
-    format!("Bearer resource_metadata=\"{metadata}\", scope=\"{scope}\"{told}")
+    let scheme = match scheme {
+        Scheme::Bearer => "Bearer".to_owned(),
+        // RFC 9449 §7.1.
+        Scheme::Dpop => format!("DPoP algs=\"{}\",", Algorithm::names().join(" ")),
+    };
+    format!("{scheme} resource_metadata=\"{metadata}\", scope=\"{scope}\"{told}")
 }
 
-fn with_challenge(mut response: Response, value: String) -> Response {
+fn with_challenge(mut response: Response, value: &str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    with_header(response, header::WWW_AUTHENTICATE, value)
+}
+
+fn with_header(mut response: Response, name: HeaderName, value: &str) -> Response {
     match HeaderValue::try_from(value) {
         Ok(value) => {
-            headers.insert(header::WWW_AUTHENTICATE, value);
+            response.headers_mut().insert(name, value);
             response
         }
         Err(error) => note::failed(StatusCode::INTERNAL_SERVER_ERROR.into_response(), error),

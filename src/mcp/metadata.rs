@@ -10,7 +10,7 @@ use axum::{
 use serde::Serialize;
 
 use super::McpState;
-use crate::web::Json;
+use crate::{jose::Algorithm, web::Json};
 
 /// Where RFC 9728 §3.1 puts it for a resource with the path `/mcp`.
 pub(super) const PATH: &str = "/.well-known/oauth-protected-resource/mcp";
@@ -24,6 +24,8 @@ struct ResourceMetadata<'a> {
     /// What opens the resource. `offline_access` is between client and authorization server.
     scopes_supported: Vec<&'a str>,
     bearer_methods_supported: [&'a str; 1],
+    /// RFC 9728 §2.
+    dpop_signing_alg_values_supported: Vec<&'a str>,
     resource_name: &'a str,
 }
 
@@ -35,6 +37,7 @@ pub(super) async fn get(State(mcp): State<Arc<McpState>>) -> Response {
         authorization_servers: [mcp.public_url.origin()],
         scopes_supported: scopes.map(|d| d.scope.as_str()).collect(),
         bearer_methods_supported: ["header"],
+        dpop_signing_alg_values_supported: Algorithm::names(),
         resource_name: "remote-mcp-auth",
     };
     Json(StatusCode::OK, metadata).into_response()

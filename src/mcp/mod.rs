@@ -29,6 +29,7 @@ use axum::{
     routing,
 };
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     access::VerifyAccessToken,
@@ -38,7 +39,7 @@ use crate::{
         scope::ScopeCatalogue,
     },
     secret::ServerKey,
-    store::McpSessions,
+    store::{McpSessions, SessionMail},
     web::{
         cors,
         origin::{AllowedHosts, AllowedOrigins},
@@ -48,6 +49,7 @@ use crate::{
 use feature::{Changes, Features};
 use guard::UnknownHosts;
 use legacy::Runtimes;
+pub use legacy::exchange_mail;
 use modern::StateSealer;
 use tasks::TaskTable;
 
@@ -57,6 +59,8 @@ pub struct McpState {
     pub verifier: Arc<dyn VerifyAccessToken>,
     /// Where sessions are kept.
     pub sessions: Arc<dyn McpSessions>,
+    /// Where their streams are kept, and how their replicas reach each other.
+    pub mail: Arc<dyn SessionMail>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The resource.
@@ -79,12 +83,23 @@ pub struct McpState {
     pub internal: McpInternal,
 }
 
+/// Names a process among those that serve the same sessions.
+struct ReplicaId(Uuid);
+
+impl Default for ReplicaId {
+    fn default() -> Self {
+        Self(Uuid::new_v4())
+    }
+}
+
 /// What the room keeps for itself.
 pub struct McpInternal {
     runtimes: Runtimes,
     states: StateSealer,
     tasks: TaskTable,
     unknown_hosts: UnknownHosts,
+    /// Tells this process from the others.
+    replica: ReplicaId,
 }
 
 impl McpInternal {
@@ -95,6 +110,7 @@ impl McpInternal {
             states: StateSealer::new(states),
             tasks: TaskTable::default(),
             unknown_hosts: UnknownHosts::default(),
+            replica: ReplicaId::default(),
         }
     }
 }

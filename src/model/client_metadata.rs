@@ -63,15 +63,23 @@ pub enum GrantType {
     /// Nobody's but the client's own authority (RFC 6749 §4.4). For clients that the operator
     /// has set up.
     ClientCredentials,
+    /// An assertion of who the person is, by somebody whom the operator trusts (RFC 7523 §2.1).
+    JwtBearer,
 }
 
 impl GrantType {
     /// All that this server supports.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::AuthorizationCode,
         Self::RefreshToken,
         Self::ClientCredentials,
+        Self::JwtBearer,
     ];
+
+    /// Whether a client may have it without the operator's doing.
+    const fn is_for_everyone(self) -> bool {
+        matches!(self, Self::AuthorizationCode | Self::RefreshToken)
+    }
 
     /// The registered name.
     pub const fn as_str(self) -> &'static str {
@@ -79,6 +87,7 @@ impl GrantType {
             Self::AuthorizationCode => "authorization_code",
             Self::RefreshToken => "refresh_token",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtBearer => "urn:ietf:params:oauth:grant-type:jwt-bearer",
         }
     }
 }
@@ -458,7 +467,7 @@ fn grant_types(
     let accepted: Vec<GrantType> = GrantType::ALL
         .into_iter()
         .filter(|grant| requested.iter().any(|name| name == grant.as_str()))
-        .filter(|grant| is_configured || *grant != GrantType::ClientCredentials)
+        .filter(|grant| is_configured || grant.is_for_everyone())
         .collect();
     if accepted.contains(&GrantType::AuthorizationCode) || (is_configured && !accepted.is_empty()) {
         Ok(accepted)

@@ -31,6 +31,12 @@ impl GrantId {
         Self(name.to_uuid())
     }
 
+    /// The one grant that a client has by the assertions of an identity provider about a person.
+    pub fn of_assertions(user: &UserId, client: &ClientId) -> Self {
+        let name = format!("{user}\n{client}");
+        Self(Digest::derive("grant by assertions", &name).to_uuid())
+    }
+
     /// Reads one that a person typed.
     pub fn parse(text: &str) -> Option<Self> {
         Uuid::try_parse(text).ok().map(Self)

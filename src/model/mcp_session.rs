@@ -35,6 +35,9 @@ pub struct McpSession {
     pub protocol_version: ProtocolVersion,
     /// What the client said it can do; a set of bits that only the resource server reads.
     pub client_capabilities: u8,
+    /// How grave a message must be for the client to want it, once it has said so; a rank that only
+    /// the resource server reads.
+    pub log_level: Option<u8>,
     /// When it ends unless the client uses it before. Moved on with every use, to the minute.
     pub expires_at: Timestamp,
 }

@@ -1,5 +1,6 @@
 //! What the server keeps and decides about: plain data and its legal moves.
 
+pub mod assertion_issuer;
 pub mod authorization;
 pub mod client;
 pub mod client_document;
@@ -9,6 +10,7 @@ pub mod mcp_session;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;
+pub mod session_stream;
 pub mod user;
 
 use std::time::Duration;

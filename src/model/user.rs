@@ -25,6 +25,11 @@ impl UserId {
         Self(format!("client:{client}").into())
     }
 
+    /// A person whom an identity provider knows. Nobody else has such a name: no issuer has a `#`.
+    pub fn of_issuer(issuer: &str, subject: &str) -> Self {
+        Self(format!("{issuer}#{subject}").into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -13,6 +13,7 @@ use super::{OAuthState, client_document::DocumentError, consent, form, par, prob
 use crate::{
     clock::Timestamp,
     identity::{self, cookies},
+    jose::Thumbprint,
     model::{
         authorization::{CodeChallenge, PendingAuthorization, Prompt},
         client::{Client, ClientId},
@@ -396,7 +397,7 @@ fn decide(
         redirect_uri: reply_to.redirect_uri.clone(),
         state: reply_to.state.clone(),
         code_challenge,
-        dpop_jkt: None,
+        dpop_jkt: dpop_jkt(params)?,
         scopes: oauth.scopes.narrow(&requested),
         resource: Arc::clone(oauth.public_url.resource()),
         prompt: prompt(params, now)?,
@@ -439,6 +440,16 @@ fn prompt(params: &Params, now: Timestamp) -> Result<Prompt, ErrorReply> {
         },
         login_hint: login_hint.map(Into::into),
     })
+}
+
+/// The key that whoever redeems the code must hold (RFC 9449 §10).
+fn dpop_jkt(params: &Params) -> Result<Option<Thumbprint>, ErrorReply> {
+    let Some(jkt) = params.text("dpop_jkt")? else {
+        return Ok(None);
+    };
+    let jkt = Thumbprint::parse(jkt);
+    jkt.map(Some)
+        .ok_or_else(|| invalid_request("dpop_jkt must be a SHA-256 thumbprint in base64url"))
 }
 
 /// PKCE is required, and S256 is the only method (OAuth 2.1 §7.5.1). No method means `plain`

@@ -55,6 +55,16 @@ pub(super) enum Caller {
     ResourceServer(ResourceServer),
 }
 
+impl Caller {
+    /// What it calls itself.
+    pub(super) fn name(&self) -> Arc<str> {
+        match self {
+            Self::Client(client) => client.id.shared(),
+            Self::ResourceServer(server) => Arc::clone(&server.id),
+        }
+    }
+}
+
 /// Finds the client that a request names.
 pub(super) async fn identify(
     oauth: &OAuthState,

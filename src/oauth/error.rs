@@ -28,9 +28,15 @@ pub(super) enum OAuthError {
         /// Whether the client used the `Authorization` header: then the answer must challenge it.
         challenge: bool,
     },
-    /// A code or refresh token that is not good, or not this client's.
+    /// A code, refresh token or assertion that is not good, or not this client's.
     #[error("{0}")]
-    InvalidGrant(&'static str),
+    InvalidGrant(Cow<'static, str>),
+    /// A DPoP proof that is not good, or none where one is needed (RFC 9449 §5).
+    #[error("{0}")]
+    InvalidProof(String),
+    /// A DPoP proof without this nonce (RFC 9449 §8).
+    #[error("the DPoP proof must contain the nonce of the DPoP-Nonce header")]
+    UseNonce(String),
     /// A grant type that does not exist here.
     #[error("grant_type must be one of {0}")]
     UnsupportedGrantType(String),
@@ -98,6 +104,8 @@ impl OAuthError {
             }
             Self::InvalidClient { .. } => (StatusCode::UNAUTHORIZED, "invalid_client"),
             Self::InvalidGrant(_) => (StatusCode::BAD_REQUEST, "invalid_grant"),
+            Self::InvalidProof(_) => (StatusCode::BAD_REQUEST, "invalid_dpop_proof"),
+            Self::UseNonce(_) => (StatusCode::BAD_REQUEST, "use_dpop_nonce"),
             Self::UnsupportedGrantType(_) => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
             Self::UnauthorizedClient(_) => (StatusCode::BAD_REQUEST, "unauthorized_client"),
             Self::InvalidScope(_) => (StatusCode::BAD_REQUEST, "invalid_scope"),
@@ -170,6 +178,12 @@ impl IntoResponse for OAuthError {
                 let bearer = HeaderValue::from_static("Bearer");
                 headers.insert(header::WWW_AUTHENTICATE, bearer);
             }
+            Self::UseNonce(nonce) => match HeaderValue::try_from(nonce) {
+                Ok(nonce) => {
+                    headers.insert("dpop-nonce", nonce);
+                }
+                Err(error) => return note::failed(response, error),
+            },
             Self::TooManyRequests(retry_after) => {
                 headers.insert(header::RETRY_AFTER, retry_after.seconds().into());
             }

@@ -11,7 +11,7 @@ use crate::web::{
 };
 
 /// The parameters that this server reads, at any endpoint.
-const PARAMETERS: [&str; 24] = [
+const PARAMETERS: [&str; 25] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -28,6 +28,7 @@ const PARAMETERS: [&str; 24] = [
     "request_uri",
     "code_challenge",
     "code_challenge_method",
+    "dpop_jkt",
     "resource",
     "grant_type",
     "code",

@@ -16,16 +16,18 @@ use super::{
     client_auth::{self, Caller},
     error::OAuthError,
     form,
+    token::token_type,
 };
 use crate::{
     clock::Timestamp,
+    jose::Thumbprint,
     model::{
         client::ClientId,
         grant::{Authorization, StoredRefreshToken},
     },
     secret::Digest,
     store::StoreError,
-    web::{Json, NoStore, client_address::Connection},
+    web::{Json, NoStore, client_address::Connection, note},
 };
 
 /// Where tokens are asked about.
@@ -46,8 +48,17 @@ struct GoodToken<'a> {
     aud: &'a str,
     iat: u64,
     exp: u64,
+    /// The key that it is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cnf: Option<Confirmation>,
     /// What the token belongs to, and ends with.
     grant_id: String,
+}
+
+/// RFC 9449 §6.2.
+#[derive(Serialize)]
+struct Confirmation {
+    jkt: Thumbprint,
 }
 
 /// A token that is good.
@@ -83,7 +94,8 @@ async fn answer(
         // RFC 7662 §2.2: of any other token nothing is said, not even why.
         None => Json(StatusCode::OK, json!({ "active": false })).into_response(),
     };
-    Ok(NoStore(body).into_response())
+    let response = NoStore(body).into_response();
+    Ok(note::from_client(response, caller.name()))
 }
 
 async fn find(oauth: &OAuthState, token: &Digest) -> Result<Option<Found>, StoreError> {
@@ -125,11 +137,12 @@ impl Found {
                 client_id: access.client.as_str(),
                 username: access.user.as_str(),
                 sub: access.user.as_str(),
-                token_type: Some("Bearer"),
+                token_type: Some(token_type(access.jkt)),
                 iss: oauth.public_url.origin(),
                 aud: &access.resource,
                 iat: seconds(access.issued_at),
                 exp: seconds(access.expires_at),
+                cnf: access.jkt.map(|jkt| Confirmation { jkt }),
                 grant_id: access.grant.to_string(),
             },
             Self::Refresh(refresh) => GoodToken {
@@ -143,6 +156,7 @@ impl Found {
                 aud: &refresh.grant.resource,
                 iat: seconds(refresh.issued_at),
                 exp: seconds(refresh.expires_at),
+                cnf: refresh.grant.jkt.map(|jkt| Confirmation { jkt }),
                 grant_id: refresh.grant.id.to_string(),
             },
         }

@@ -28,12 +28,17 @@ struct ServerMetadata<'a> {
     response_types_supported: [&'a str; 1],
     response_modes_supported: [&'a str; 1],
     grant_types_supported: Vec<&'a str>,
+    /// draft-ietf-oauth-identity-assertion-authz-grant §7. Left out where nobody is trusted.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    authorization_grant_profiles_supported: Vec<&'a str>,
     token_endpoint_auth_methods_supported: Vec<&'a str>,
     token_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     revocation_endpoint_auth_methods_supported: Vec<&'a str>,
     revocation_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
     introspection_endpoint_auth_methods_supported: Vec<&'a str>,
     introspection_endpoint_auth_signing_alg_values_supported: Vec<&'a str>,
+    /// RFC 9449 §5.1.
+    dpop_signing_alg_values_supported: Vec<&'a str>,
     /// Clients of MCP refuse to go on without S256 here.
     code_challenge_methods_supported: [&'a str; 1],
     /// draft-ietf-oauth-client-id-metadata-document §5.
@@ -58,6 +63,11 @@ pub(super) async fn get(State(oauth): State<OAuthState>) -> Response {
         response_types_supported: ["code"],
         response_modes_supported: ["query"],
         grant_types_supported: oauth.grant_types.iter().map(|g| g.as_str()).collect(),
+        authorization_grant_profiles_supported: if oauth.assertion_issuers.is_empty() {
+            Vec::new()
+        } else {
+            vec!["urn:ietf:params:oauth:grant-profile:id-jag"]
+        },
         token_endpoint_auth_methods_supported: AuthMethod::ALL.map(AuthMethod::as_str).to_vec(),
         token_endpoint_auth_signing_alg_values_supported: Algorithm::names(),
         revocation_endpoint_auth_methods_supported: AuthMethod::ALL
@@ -71,6 +81,7 @@ pub(super) async fn get(State(oauth): State<OAuthState>) -> Response {
             .map(AuthMethod::as_str)
             .collect(),
         introspection_endpoint_auth_signing_alg_values_supported: Algorithm::names(),
+        dpop_signing_alg_values_supported: Algorithm::names(),
         code_challenge_methods_supported: ["S256"],
         client_id_metadata_document_supported: oauth.documents.is_some(),
         authorization_response_iss_parameter_supported: true,

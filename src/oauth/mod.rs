@@ -5,6 +5,7 @@ mod client_assertion;
 mod client_auth;
 mod client_document;
 mod consent;
+mod dpop;
 mod error;
 mod form;
 mod introspect;
@@ -26,6 +27,7 @@ use client_document::DocumentError;
 use error::OAuthError;
 
 pub use client_document::{ClientDocuments, DocumentPolicy};
+pub use dpop::ProofRules;
 pub use keys::RemoteKeys;
 pub use remote::RemoteDocuments;
 pub use verifier::StoreVerifier;
@@ -34,6 +36,7 @@ use crate::{
     clock::Clock,
     identity::{self, IdentityState},
     model::{
+        assertion_issuer::AssertionIssuer,
         client::{Client, ClientId},
         client_document::DocumentUrl,
         client_metadata::{GrantType, MetadataRules},
@@ -70,8 +73,12 @@ pub struct OAuthState {
     pub documents: Option<Arc<ClientDocuments>>,
     /// Keys of those who sign.
     pub keys: Arc<RemoteKeys>,
+    /// What proofs of possession have to be like.
+    pub proofs: ProofRules,
     /// Who may ask about tokens, beside clients about their own.
     pub resource_servers: Arc<[ResourceServer]>,
+    /// Identity providers whose word is taken for who a person is.
+    pub assertion_issuers: Arc<[AssertionIssuer]>,
     /// What the token endpoint offers.
     pub grant_types: Arc<[GrantType]>,
     /// Who may register.

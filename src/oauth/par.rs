@@ -15,6 +15,7 @@ use super::{
     OAuthState,
     authorize::{self, AuthorizeError},
     client_auth,
+    dpop::Possession,
     error::OAuthError,
     form,
 };
@@ -61,9 +62,17 @@ pub(super) async fn post(
         return Err(OAuthError::InvalidRequest(problem));
     }
     let checked = authorize::check(&oauth, &client, &params).map_err(refused)?;
+    // RFC 9449 §10.1: a proof says the same as dpop_jkt.
+    let possession = Possession::read(&oauth, &headers, PATH)?;
+    if possession.jkt().is_some() {
+        possession.check(checked.dpop_jkt)?;
+    }
+    let now = oauth.clock.now();
+    possession.use_up(&oauth, &client, now).await?;
     let id = PendingId::mint();
     let pushed = PendingAuthorization {
-        expires_at: oauth.clock.now() + LIFETIME,
+        dpop_jkt: checked.dpop_jkt.or(possession.jkt()),
+        expires_at: now + LIFETIME,
         ..checked
     };
     oauth.store.insert_pushed(id.digest(), pushed).await?;

@@ -1,5 +1,7 @@
 //! Token revocation (RFC 7009). A refresh token ends the whole grant; an access token ends alone.
 
+use std::borrow::Cow;
+
 use axum::{
     Extension,
     extract::{Request, State},
@@ -18,7 +20,8 @@ use crate::{
 pub(super) const PATH: &str = "/revoke";
 
 /// RFC 7009 §2.1: the request is refused.
-const NOT_THEIRS: OAuthError = OAuthError::InvalidGrant("the token belongs to another client");
+const NOT_THEIRS: OAuthError =
+    OAuthError::InvalidGrant(Cow::Borrowed("the token belongs to another client"));
 
 /// Ends a token.
 pub(super) async fn post(

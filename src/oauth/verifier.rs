@@ -5,9 +5,11 @@ use std::{fmt, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::broadcast::error::RecvError;
 
+use super::dpop::{self, ProofRules};
 use crate::{
-    access::{AccessError, Authorization, VerifyAccessToken},
-    clock::Clock,
+    access::{AccessError, Authorization, Presented, VerifyAccessToken},
+    clock::{Clock, Timestamp},
+    dpop::ProofError,
     secret::Digest,
     store::Store,
 };
@@ -17,15 +19,74 @@ pub struct StoreVerifier {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     resource: Arc<str>,
+    proofs: ProofRules,
 }
 
 impl StoreVerifier {
-    /// Accepts tokens that are bound to `resource`.
-    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, resource: Arc<str>) -> Self {
+    /// Accepts tokens that were issued for `resource`, and proofs by these rules.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        resource: Arc<str>,
+        proofs: ProofRules,
+    ) -> Self {
         Self {
             store,
             clock,
             resource,
+            proofs,
+        }
+    }
+
+    /// Whether whoever presents a token holds its key, if it has one.
+    async fn check_possession(
+        &self,
+        authorization: &Authorization,
+        presented: Presented<'_>,
+        now: Timestamp,
+    ) -> Result<(), AccessError> {
+        let (proof, key) = match (presented, authorization.jkt) {
+            (Presented::Bearer(_), None) => return Ok(()),
+            // RFC 9449 §7.2: who has found a token must not get by with it.
+            (Presented::Bearer(_), Some(_)) => {
+                return Err(AccessError::InvalidToken(
+                    "the access token is bound to a key: send it as DPoP, with a proof",
+                ));
+            }
+            (Presented::Dpop { .. }, None) => {
+                return Err(AccessError::InvalidToken(
+                    "the access token is not bound to a key: send it as Bearer",
+                ));
+            }
+            (
+                Presented::Dpop {
+                    token,
+                    proof,
+                    method,
+                    url,
+                },
+                Some(key),
+            ) => {
+                let proof = self.proofs.check(proof, (method, url), Some(token), now);
+                (proof.map_err(|error| self.refused(&error, now))?, key)
+            }
+        };
+        if proof.key != key {
+            return Err(AccessError::InvalidToken(
+                "the access token is bound to another key than the proof's",
+            ));
+        }
+        match dpop::use_up(&*self.store, &proof, &authorization.client, now).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(self.refused(&ProofError::Replayed, now)),
+            Err(error) => Err(AccessError::Unavailable(Box::new(error))),
+        }
+    }
+
+    fn refused(&self, error: &ProofError, now: Timestamp) -> AccessError {
+        match error {
+            ProofError::UseNonce => AccessError::UseNonce(self.proofs.nonces.current(now)),
+            error => AccessError::InvalidProof(error.to_string()),
         }
     }
 }
@@ -38,7 +99,8 @@ impl fmt::Debug for StoreVerifier {
 
 #[async_trait]
 impl VerifyAccessToken for StoreVerifier {
-    async fn verify(&self, token: &str) -> Result<Arc<Authorization>, AccessError> {
+    async fn verify(&self, presented: Presented<'_>) -> Result<Arc<Authorization>, AccessError> {
+        let (Presented::Bearer(token) | Presented::Dpop { token, .. }) = presented;
         let unavailable = |error| AccessError::Unavailable(Box::new(error));
         let now = self.clock.now();
         let stored = self
@@ -55,6 +117,8 @@ impl VerifyAccessToken for StoreVerifier {
                 "the access token was issued for another resource",
             ));
         }
+        self.check_possession(&stored.authorization, presented, now)
+            .await?;
         if stored.is_use_due(now) {
             self.store
                 .touch_grant(stored.authorization.grant, now)

@@ -29,6 +29,7 @@ use crate::{
         mcp_session::McpSession,
         redirect_uri::RedirectUri,
         scope::ScopeSet,
+        session_stream::{KeptEvent, KeptStream, Mail},
         user::{BrowserSession, UserId},
     },
     secret::{Digest, ServerKey},
@@ -244,9 +245,81 @@ pub trait McpSessions: Send + Sync {
         idle_timeout: Duration,
     ) -> Result<Option<McpSession>>;
 
-    /// Ends a session. `false` if there is none.
+    /// Ends a session, with its streams. `false` if there is none.
     async fn end_mcp_session(&self, owner: &SessionOwner, id: &Digest) -> Result<bool>;
+
+    /// Keeps what a session's client wants to be told of ([`McpSession::log_level`]).
+    async fn set_log_level(&self, owner: &SessionOwner, id: &Digest, level: u8) -> Result<()>;
+
+    /// Keeps that a session wants to know when the resource at `uri` changes. `false` if it wants to
+    /// know of [`MAX_SUBSCRIPTIONS`] others, or is not there.
+    async fn subscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<bool>;
+
+    /// The opposite.
+    async fn unsubscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<()>;
+
+    /// What a session wants to know of, in no order.
+    async fn subscriptions(&self, owner: &SessionOwner, id: &Digest) -> Result<Vec<Box<str>>>;
 }
+
+/// What sessions' streams have sent, for clients that come back, and what the replicas that serve the
+/// same sessions tell each other.
+#[async_trait]
+pub trait SessionMail: Send + Sync {
+    /// Whether somebody else may come to serve a session: another replica, or this server after a
+    /// restart. If not, nothing need be kept here, and nobody told.
+    fn is_shared(&self) -> bool;
+
+    /// Begins a stream of a session. `request`: see [`KeptStream::request`]. Of each session's streams
+    /// the newest [`MAX_STREAMS`] are kept, for [`STREAM_KEPT`] after the last event.
+    async fn begin_stream(
+        &self,
+        session: &Digest,
+        stream: u64,
+        request: Option<&str>,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Keeps something that a stream is about to send, of which the newest [`MAX_EVENTS`] are
+    /// kept.
+    async fn keep_event(
+        &self,
+        session: &Digest,
+        stream: u64,
+        event: KeptEvent,
+        now: Timestamp,
+    ) -> Result<()>;
+
+    /// Nothing will follow.
+    async fn finish_stream(&self, session: &Digest, stream: u64) -> Result<()>;
+
+    /// A stream, with what it has sent after the event of that number.
+    async fn kept_stream(
+        &self,
+        session: &Digest,
+        stream: u64,
+        after: Option<u64>,
+        now: Timestamp,
+    ) -> Result<Option<KeptStream>>;
+
+    /// Tells the other replicas. They need not exist, and may miss it.
+    async fn send_mail(&self, mail: Mail) -> Result<()>;
+
+    /// What replicas tell from now on, this one among them.
+    fn mail(&self) -> broadcast::Receiver<Mail>;
+}
+
+/// How many resources a session may want to know of.
+pub const MAX_SUBSCRIPTIONS: usize = 1000;
+
+/// How many streams of a session are kept.
+pub const MAX_STREAMS: usize = 64;
+
+/// How many events of a stream are kept.
+pub const MAX_EVENTS: usize = 1000;
+
+/// For how long a stream is kept after its last event.
+pub const STREAM_KEPT: Duration = Duration::from_mins(10);
 
 /// What may be used once: proofs of possession, and assertions (RFC 9449 §11.1, RFC 7523 §3).
 #[async_trait]
@@ -270,7 +343,7 @@ pub trait Keys: Send + Sync {
 /// Everything that the server remembers.
 #[async_trait]
 pub trait Store:
-    Clients + Authorizations + Grants + BrowserSessions + McpSessions + Replays + Keys
+    Clients + Authorizations + Grants + BrowserSessions + McpSessions + SessionMail + Replays + Keys
 {
     /// Forgets what has expired.
     async fn sweep(&self, now: Timestamp) -> Result<()>;

@@ -14,10 +14,11 @@ use axum::{
 const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, DELETE, OPTIONS");
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Session-Id, Mcp-Method, \
-     Mcp-Name, Last-Event-ID, X-Request-Id",
+     Mcp-Name, Last-Event-ID, X-Request-Id, DPoP",
 );
-const EXPOSED_HEADERS: HeaderValue =
-    HeaderValue::from_static("WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id");
+const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "WWW-Authenticate, Mcp-Session-Id, Retry-After, X-Request-Id, DPoP-Nonce",
+);
 /// Any origin.
 pub const ANY: HeaderValue = HeaderValue::from_static("*");
 /// Two hours, the most that Chromium keeps an answer to a preflight.

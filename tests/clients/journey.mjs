@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Browser } from "./pages.mjs";
+import { equal, fail, step } from "./say.mjs";
 
 const REDIRECT_URI = "http://127.0.0.1:33418/callback";
 
@@ -123,16 +124,4 @@ class Wire {
   expect(line) {
     this.#seen.some((seen) => seen.startsWith(line)) || fail(`expected the SDK to see “${line}”`, this.#seen);
   }
-}
-
-function step(text) {
-  console.log(`ok  ${text}`);
-}
-
-function equal(actual, expected, what) {
-  if (actual !== expected) fail(`${what}: expected ${expected}, got ${actual}`);
-}
-
-function fail(message, detail) {
-  throw new Error(message, detail && { cause: detail });
 }

@@ -1,5 +1,6 @@
-// The official MCP conformance suite, in two pinned releases, against the example program `conformance`, behind its real
-// bearer guard, with nothing excused but one bug of the older release. See `runs.mjs` for what is expected.
+// The official MCP conformance suite, in two pinned releases, against the example program `conformance`: its features,
+// behind the real bearer guard, and its authorization server, through the real pages. Nothing is excused but one bug of
+// the older release. See `runs.mjs` for what is expected.
 //
 //     cargo build --release --example conformance
 //     npm ci                      # here; once
@@ -53,8 +54,9 @@ try {
       const result = await runSuite({
         module,
         run,
+        program,
         token,
-        server: program.mcp,
+        passcode,
         directory: join(directory, `${round}-${index}`),
       });
       if (!program.running()) result.problems.push("the program has ended");

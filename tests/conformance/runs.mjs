@@ -35,6 +35,12 @@ const requirements = (version, scenarios, scored, passes, rest = {}) => ({
   ...rest,
 });
 
+/**
+ * The authorization server: its metadata, that it takes the URL of a document for a client, and a code for a public client.
+ * The suite skips the last one silently when it is called wrongly, so that here too only the count tells.
+ */
+const authorization = (name, rest = {}) => ({ name, authorization: true, args: [], scenarios: 2, passes: 3, ...rest });
+
 export const releases = [
   {
     release: "alpha.11",
@@ -47,6 +53,8 @@ export const releases = [
       requirements("2025-11-25", 33, 30, 83),
       // 151 and 36 of the 44 checks of the tasks scenarios: eight are excused.
       requirements("2026-07-28", 50, 37, 187, { excused: createsTask, excuses: 8 }),
+      // Without scope and resource: the server has to have a default for both.
+      authorization("authorization"),
     ],
   },
   {
@@ -61,6 +69,8 @@ export const releases = [
       suite("2026-07-28", 40, 152),
       requirements("2025-11-25", 33, 30, 83),
       requirements("2026-07-28", 50, 37, 196),
+      authorization("authorization"),
+      authorization("authorization for a resource", { resource: true }),
     ],
   },
 ];

@@ -3,8 +3,11 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, readFile, readdir, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+import { authorization } from "./authorization.mjs";
 
 const here = fileURLToPath(new URL(".", import.meta.url));
 
@@ -19,34 +22,45 @@ function node() {
   throw new Error("the suite needs Node 22 or later: `npm ci` here installs one for Linux, elsewhere bring your own");
 }
 
-/** Runs `run` of the suite release in `module` against `server`; what went wrong is in `problems`. */
-export async function runSuite({ module, run, server, token, directory }) {
+/** Runs `run` of the suite release in `module` against `program`; what went wrong is in `problems`. */
+export async function runSuite({ module, run, program, token, passcode, directory }) {
   const results = join(directory, "results");
   await mkdir(results, { recursive: true });
-  // Strict: nothing is expected to fail, and with such a list a warning counts as a failure.
-  const strict = join(directory, "expected-failures.yml");
-  await writeFile(strict, "server: []\n");
+  const { before = [], args, environment, person } = run.authorization
+    ? await authorization({ run, program, passcode })
+    : await server({ run, program, token, directory });
 
   const started = Date.now();
-  const { code, timedOut, output } = await call(
-    [
-      "--require", join(here, "inject.cjs"),
-      join(here, "node_modules", module, "dist", "index.js"),
-      "server", "--url", server, ...run.args, "--expected-failures", strict, "-o", results,
-    ],
-    { CONFORMANCE_ORIGIN: new URL(server).origin, CONFORMANCE_TOKEN: token },
+  const { code, timedOut, output, stuck } = await call(
+    [...before, join(here, "node_modules", module, "dist", "index.js"), ...args, "-o", results],
+    environment,
+    person,
   );
   const seconds = ((Date.now() - started) / 1000).toFixed(1);
 
   const report = await readResults(results);
   const problems = judge(run, report);
   if (run.revision) problems.push(...(await judgeScored(module, run, report)));
-  if (timedOut) problems.push(`no end within ${PATIENCE_MS / 1000} s`);
+  if (stuck) problems.push(`the person at the pages: ${stuck.message}`);
+  else if (timedOut) problems.push(`no end within ${PATIENCE_MS / 1000} s`);
   else if (code !== 0) problems.push(`exit code ${code}`);
   return { ...report, problems, output, seconds };
 }
 
-function call(args, environment) {
+/** How the suite is called to test what is behind the guard: every request of it gets the token. */
+async function server({ run, program, token, directory }) {
+  // Strict: nothing is expected to fail, and with such a list a warning counts as a failure.
+  const strict = join(directory, "expected-failures.yml");
+  await writeFile(strict, "server: []\n");
+  return {
+    before: ["--require", join(here, "inject.cjs")],
+    args: ["server", "--url", program.mcp, ...run.args, "--expected-failures", strict],
+    environment: { CONFORMANCE_ORIGIN: new URL(program.mcp).origin, CONFORMANCE_TOKEN: token },
+  };
+}
+
+/** Calls the suite and waits for its end. A `person` reads what it prints, and what becomes of that is waited for too. */
+function call(args, environment, person) {
   return new Promise((resolve, reject) => {
     const child = spawn(node(), args, {
       env: { ...process.env, ...environment },
@@ -54,7 +68,15 @@ function call(args, environment) {
     });
     let output = "";
     let timedOut = false;
+    let stuck;
     for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+    if (person) {
+      person(createInterface({ input: child.stdout })).catch((error) => {
+        // The suite would wait for minutes for somebody who does not come.
+        stuck = error;
+        child.kill("SIGKILL");
+      });
+    }
     const timer = setTimeout(() => {
       timedOut = true;
       child.kill("SIGKILL");
@@ -62,7 +84,7 @@ function call(args, environment) {
     child.on("error", reject);
     child.on("close", (code) => {
       clearTimeout(timer);
-      resolve({ code, timedOut, output });
+      resolve({ code, timedOut, output, stuck });
     });
   });
 }
@@ -71,8 +93,8 @@ function call(args, environment) {
 async function readResults(directory) {
   const scenarios = new Map();
   for (const name of await readdir(directory)) {
-    // `server-NAME-TIMESTAMP`
-    const scenario = name.replace(/^server-/, "").replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, "");
+    // `server-NAME-TIMESTAMP` or `authorization-server-NAME-TIMESTAMP`
+    const scenario = name.replace(/^(authorization-)?server-/, "").replace(/-\d{4}-\d\d-\d\dT[\d-]+Z$/, "");
     const file = join(directory, name, "checks.json");
     // A scenario that threw leaves an empty directory.
     scenarios.set(scenario, existsSync(file) ? JSON.parse(await readFile(file, "utf8")) : []);

@@ -1,8 +1,9 @@
 // A real access token, the way a client gets one: ask without, find the authorization server, register, send the person
-// through the sign-in and consent pages, redeem the code. The person is a browser without script: it keeps cookies,
-// follows redirects and submits forms.
+// through the sign-in and consent pages, redeem the code.
 
 import { createHash, randomBytes } from "node:crypto";
+
+import { allow } from "./pages.mjs";
 
 /** Nobody listens there: the browser stops in front of it. */
 const REDIRECT_URI = "http://127.0.0.1:9/callback";
@@ -10,15 +11,7 @@ const REDIRECT_URI = "http://127.0.0.1:9/callback";
 export async function accessToken(connector, passcode) {
   const metadata = await discover(connector);
 
-  const client = await json(metadata.registration_endpoint, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({
-      client_name: "MCP conformance suite",
-      redirect_uris: [REDIRECT_URI],
-      token_endpoint_auth_method: "none",
-    }),
-  });
+  const client = await register(metadata, REDIRECT_URI);
 
   const verifier = randomBytes(32).toString("base64url");
   const state = randomBytes(16).toString("base64url");
@@ -32,7 +25,7 @@ export async function accessToken(connector, passcode) {
     code_challenge_method: "S256",
     resource: connector,
   });
-  const answer = await allow(request, passcode);
+  const { searchParams: answer } = await allow(request, REDIRECT_URI, passcode);
   if (answer.get("state") !== state || !answer.get("code")) throw new Error(`no code came back: ${answer}`);
 
   const token = await json(metadata.token_endpoint, {
@@ -50,7 +43,7 @@ export async function accessToken(connector, passcode) {
 }
 
 /** From the refusal to the authorization server. Without a refusal, nothing would be guarded and nothing shown. */
-async function discover(connector) {
+export async function discover(connector) {
   const refusal = await fetch(connector, {
     method: "POST",
     headers: { "Content-Type": "application/json", Accept: "application/json, text/event-stream" },
@@ -63,66 +56,21 @@ async function discover(connector) {
   return json(new URL("/.well-known/oauth-authorization-server", issuer));
 }
 
+/** A public client, as the suite is one. */
+export function register(metadata, redirectUri) {
+  return json(metadata.registration_endpoint, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({
+      client_name: "MCP conformance suite",
+      redirect_uris: [redirectUri],
+      token_endpoint_auth_method: "none",
+    }),
+  });
+}
+
 async function json(url, init) {
   const answer = await fetch(url, init);
   if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
   return answer.json();
-}
-
-/** Walks from the authorization request through the pages to the redirect URI; what the client would receive there. */
-async function allow(url, passcode) {
-  const cookies = new Map();
-  let init = {};
-  // Authorization, sign-in, back, consent, client: a handful of steps, and never a circle.
-  for (let step = 0; step < 10; step++) {
-    const answer = await fetch(url, {
-      ...init,
-      redirect: "manual",
-      headers: { ...init.headers, Cookie: [...cookies].map(([name, value]) => `${name}=${value}`).join("; ") },
-    });
-    for (const cookie of answer.headers.getSetCookie()) {
-      const [, name, value] = cookie.match(/^([^=]+)=([^;]*)/);
-      if (value === "" || /;\s*max-age=0\b/i.test(cookie)) cookies.delete(name);
-      else cookies.set(name, value);
-    }
-    const page = await answer.text();
-    if (answer.status >= 300 && answer.status < 400) {
-      url = new URL(answer.headers.get("location"), url);
-      if (url.href.startsWith(REDIRECT_URI)) return url.searchParams;
-      init = {};
-      continue;
-    }
-    if (answer.status !== 200) throw new Error(`${url.pathname}: ${answer.status}`);
-    const form = readForm(page, passcode);
-    if (!form) throw new Error(`${url.pathname}: a page without a form`);
-    url = new URL(form.action, url);
-    init = { method: "POST", body: form.fields, headers: { Origin: url.origin } };
-  }
-  throw new Error("the pages lead nowhere");
-}
-
-/** The first form of a page, filled in, with the button pressed that allows. */
-function readForm(page, passcode) {
-  const [, opening, inside] = page.match(/<form\b([^>]*)>(.*?)<\/form>/s) ?? [];
-  if (inside === undefined) return undefined;
-  const fields = new URLSearchParams();
-  for (const [, tag, text] of inside.matchAll(/<(input|button)\b([^>]*)>/g)) {
-    const name = attribute(text, "name");
-    const value = attribute(text, "value") ?? "";
-    if (!name) continue;
-    if (tag === "button" && value !== "allow") continue;
-    fields.append(name, attribute(text, "type") === "password" ? passcode : value);
-  }
-  return { action: attribute(opening, "action") ?? "", fields };
-}
-
-function attribute(text, name) {
-  const [, value] = text.match(new RegExp(`(?:^|\\s)${name}="([^"]*)"`)) ?? [];
-  return value
-    ?.replace(/&#(\d+);/g, (_, code) => String.fromCodePoint(Number(code)))
-    .replace(/&#x([0-9a-f]+);/gi, (_, code) => String.fromCodePoint(parseInt(code, 16)))
-    .replaceAll("&quot;", '"')
-    .replaceAll("&lt;", "<")
-    .replaceAll("&gt;", ">")
-    .replaceAll("&amp;", "&");
 }

@@ -34,6 +34,7 @@ async fn begin(store: &dyn Store, owner: &SessionOwner, id: &str, now: Timestamp
     let session = McpSession {
         protocol_version: version(),
         client_capabilities: 0,
+        log_level: None,
         expires_at: now + IDLE,
     };
     let kept = store.insert_mcp_session(owner, digest(id), session);

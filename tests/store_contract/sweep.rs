@@ -55,6 +55,7 @@ async fn keep_until(store: &dyn Store, name: &str, end: Timestamp) {
     let session = McpSession {
         protocol_version: version(),
         client_capabilities: 0,
+        log_level: None,
         expires_at: end,
     };
     let (owner, id) = (owner(), digest(name));

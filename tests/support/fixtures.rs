@@ -11,6 +11,7 @@ use remote_mcp_auth::{
     ServerBuilder,
     config::Config,
     mcp::feature::{CallError, Context, Tool, ToolDefinition, ToolResult},
+    store::MemoryStore,
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -66,6 +67,21 @@ impl Workshop {
         let server = TestServer::offering(settings, move |builder| offer(builder, &probe)).await;
         Self {
             server,
+            happenings,
+            gate,
+        }
+    }
+
+    /// One of several with the same store, under one name.
+    pub(crate) async fn replica(store: &MemoryStore) -> Self {
+        let (probe, happenings) = Probe::new();
+        let gate = Arc::clone(&probe.gate);
+        let store = Arc::new(store.clone());
+        let settings = [("public_url", "https://mcp.example.com")];
+        let server =
+            TestServer::offering(settings, move |builder| offer(builder.store(store), &probe));
+        Self {
+            server: server.await,
             happenings,
             gate,
         }

@@ -73,6 +73,14 @@ impl McpClient {
         client
     }
 
+    /// The same client and session at another replica.
+    pub(crate) fn at(&self, site: &Site) -> Self {
+        Self {
+            site: site.clone(),
+            ..self.clone()
+        }
+    }
+
     /// Opens a session and returns the result of `initialize`.
     pub(crate) async fn initialize(&mut self, version: &str) -> Value {
         self.begin(&initialize_message(version)).await

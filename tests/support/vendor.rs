@@ -16,7 +16,7 @@ use axum::{
 use remote_mcp_auth::web::fetch::{FetchAllow, FetchSettings, Fetcher};
 use serde_json::{Value, json};
 
-use super::{OAuthClient, REDIRECT_URI, Site, TestServer, TlsSite};
+use super::{OAuthClient, REDIRECT_URI, Site, TestServer, TlsSite, config_file};
 
 /// A vendor's site.
 pub(crate) struct Vendor {
@@ -95,11 +95,22 @@ impl Vendor {
         allow: FetchAllow,
         settings: [(&str, &str); N],
     ) -> TestServer {
-        let fetcher = Fetcher::with(FetchSettings {
+        let fetcher = self.fetcher(allow);
+        TestServer::offering(settings, |builder| builder.fetcher(fetcher)).await
+    }
+
+    /// The same with a configuration file.
+    pub(crate) async fn server_reading(&self, file: &str) -> TestServer {
+        let allow = FetchAllow::new(vec!["localhost".to_owned()], Vec::new());
+        let fetcher = self.fetcher(allow);
+        TestServer::configured(config_file(file), |builder| builder.fetcher(fetcher)).await
+    }
+
+    fn fetcher(&self, allow: FetchAllow) -> Fetcher {
+        Fetcher::with(FetchSettings {
             certificates: Some(self.authority()),
             ..FetchSettings::new(allow)
-        });
-        TestServer::offering(settings, |builder| builder.fetcher(fetcher)).await
+        })
     }
 
     /// The client, which registers nowhere.

@@ -35,13 +35,19 @@ impl Change {
     }
 }
 
-/// Tells every client that listens. Clones tell the same listeners.
+/// Tells every client that listens, on whatever replica. Clones tell the same listeners.
 #[derive(Debug, Clone)]
-pub struct Changes(broadcast::Sender<Change>);
+pub struct Changes {
+    heard: broadcast::Sender<Change>,
+    made_here: broadcast::Sender<Change>,
+}
 
 impl Default for Changes {
     fn default() -> Self {
-        Self(broadcast::Sender::new(BACKLOG))
+        Self {
+            heard: broadcast::Sender::new(BACKLOG),
+            made_here: broadcast::Sender::new(BACKLOG),
+        }
     }
 }
 
@@ -50,10 +56,22 @@ impl Changes {
     /// that come later read the lists anew.
     pub fn tell(&self, change: Change) {
         // Nobody need be listening.
-        let _ = self.0.send(change);
+        let _ = self.made_here.send(change.clone());
+        self.tell_here(change);
     }
 
+    /// The same for a change that another replica has told of.
+    pub(in crate::mcp) fn tell_here(&self, change: Change) {
+        let _ = self.heard.send(change);
+    }
+
+    /// All changes.
     pub(in crate::mcp) fn listen(&self) -> broadcast::Receiver<Change> {
-        self.0.subscribe()
+        self.heard.subscribe()
+    }
+
+    /// Those that the other replicas do not know of yet.
+    pub(in crate::mcp) fn made_here(&self) -> broadcast::Receiver<Change> {
+        self.made_here.subscribe()
     }
 }

@@ -87,6 +87,17 @@ impl LogLevel {
         found.map(|(level, _)| *level)
     }
 
+    /// The rank by which a session keeps it: the higher, the graver.
+    pub(in crate::mcp) const fn rank(self) -> u8 {
+        self as u8
+    }
+
+    /// The level of that rank.
+    pub(in crate::mcp) fn of_rank(rank: u8) -> Option<Self> {
+        let (level, _) = Self::NAMES.get(usize::from(rank))?;
+        Some(*level)
+    }
+
     fn as_str(self) -> &'static str {
         let found = Self::NAMES.iter().find(|(level, _)| *level == self);
         found.map_or("info", |(_, name)| name)

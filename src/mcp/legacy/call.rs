@@ -10,7 +10,7 @@ use axum::response::Response;
 use futures_util::future::poll_immediate;
 use serde_json::value::RawValue;
 
-use super::{EventLog, Session, reply_outcome, stream};
+use super::{EventLog, Session, keeper::Keeper, reply_outcome, stream};
 use crate::mcp::{
     asking::Asker,
     dispatch::{self, Fault, Work},
@@ -34,9 +34,6 @@ pub(super) fn context(
         .and_then(|meta| meta.progress_token)
         .filter(|token| jsonrpc::is_id(token))
         .map(ToOwned::to_owned);
-    let runtimes = &exchange.mcp.internal.runtimes;
-    let log_level = runtimes.existing(&session.id);
-    let log_level = log_level.and_then(|runtime| runtime.log_level());
     let asker = if outlet.is_heard() {
         Asker::Session {
             mcp: Arc::clone(exchange.mcp),
@@ -53,7 +50,7 @@ pub(super) fn context(
         changes: exchange.mcp.changes.clone(),
         outlet,
         progress_token,
-        log_level,
+        log_level: session.log_level,
         asker,
         answers: Mutex::default(),
     }
@@ -77,18 +74,19 @@ pub(super) async fn answer(
         let outcome = dispatch::run(&features, work, &context, era).await;
         outcome.or_else(|fault| told(fault, is_tool, era))
     });
+    let keeper = Keeper::of(&exchange.mcp.mail, &exchange.mcp.clock, session.id);
     // Most handlers are over at once, and need neither a task nor a stream.
     if let Some(outcome) = poll_immediate(&mut running).await {
         let Ok(mut sent) = inlet.opened() else {
             return reply_outcome(exchange, id, outcome);
         };
         let runtime = exchange.mcp.internal.runtimes.of(session.id);
-        let log = runtime.open_stream(session.version);
+        let log = runtime.open_stream(session.version, keeper, id).await;
         while let Ok(outgoing) = sent.try_recv() {
-            put(&log, outgoing);
+            put(&log, outgoing).await;
         }
-        log.push(&super::answer(id, outcome));
-        log.finish();
+        log.push(&super::answer(id, outcome)).await;
+        log.finish().await;
         return stream(exchange, &runtime, &log, None, true);
     }
 
@@ -121,31 +119,31 @@ pub(super) async fn answer(
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
     };
-    let log = runtime.open_stream(session.version);
-    put(&log, first);
+    let log = runtime.open_stream(session.version, keeper, id).await;
+    put(&log, first).await;
     let response = stream(exchange, &runtime, &log, None, true);
     let id = id.to_owned();
     tokio::spawn(async move {
         while let Some(message) = sent.recv().await {
-            put(&log, message);
+            put(&log, message).await;
         }
         match call.await {
-            Ok(Some(outcome)) => log.push(&super::answer(&id, outcome)),
+            Ok(Some(outcome)) => log.push(&super::answer(&id, outcome)).await,
             // A call that was cancelled is not answered.
             Ok(None) => {}
             Err(_) => {
                 let error = RpcError::new(jsonrpc::INTERNAL_ERROR, "the server failed to answer");
-                log.push(&jsonrpc::error(Some(&id), &error));
+                log.push(&jsonrpc::error(Some(&id), &error)).await;
             }
         }
-        log.finish();
+        log.finish().await;
     });
     response
 }
 
-fn put(log: &EventLog, message: Outgoing) {
+async fn put(log: &EventLog, message: Outgoing) {
     match message {
-        Outgoing::Message(message) => log.push(&message),
+        Outgoing::Message(message) => log.push(&message).await,
         Outgoing::CloseStream => log.detach(),
     }
 }

@@ -9,8 +9,10 @@ use std::{
 
 use axum::body::Bytes;
 use futures_util::stream;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
+use super::keeper::Keeper;
 use crate::mcp::sse::Events;
 
 /// How much a stream remembers at most.
@@ -29,6 +31,8 @@ pub(super) struct EventLog {
     number: u64,
     /// Whether clients know that they may be cut off and come back.
     primed: bool,
+    /// Where its events are kept as well, for those who come back elsewhere.
+    keeper: Option<Keeper>,
     state: Mutex<State>,
     changed: watch::Sender<()>,
 }
@@ -64,34 +68,75 @@ impl EventId {
 }
 
 impl EventLog {
-    /// An empty stream. `primed`: it begins with an event that carries nothing but an id.
-    pub(super) fn new(number: u64, primed: bool) -> Self {
-        let log = Self {
+    /// An empty stream. `primed`: clients are told how to come back.
+    pub(super) fn new(number: u64, primed: bool, keeper: Option<Keeper>) -> Self {
+        Self {
             number,
             primed,
+            keeper,
             state: Mutex::default(),
             changed: watch::Sender::new(()),
-        };
-        if primed {
-            log.append(|id| format!("id: {id}\nretry: {RETRY_MS}\ndata: \n\n").into_bytes());
         }
+    }
+
+    /// A stream of which everything up to the event `last` was sent elsewhere.
+    pub(super) fn resumed(number: u64, primed: bool, keeper: Option<Keeper>, last: u64) -> Self {
+        let log = Self::new(number, primed, keeper);
+        log.lock().next = last.saturating_add(1);
         log
     }
 
-    /// Adds a message.
-    pub(super) fn push(&self, message: &[u8]) {
-        self.append(|id| {
-            let head = format!("id: {id}\nevent: message\ndata: ");
-            [head.as_bytes(), message, b"\n\n"].concat()
-        });
+    /// The number of the next event.
+    pub(super) fn next(&self) -> u64 {
+        self.lock().next
     }
 
-    fn append(&self, event: impl FnOnce(&str) -> Vec<u8>) {
+    /// Whether the stream is written here, where streams are kept at all; not only read along.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.keeper.is_some()
+    }
+
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Begins the stream: where clients are told how to come back, with an event that carries
+    /// nothing but an id. `request`: the call that ends it.
+    pub(super) async fn begin(&self, request: Option<&RawValue>) {
+        if let Some(keeper) = &self.keeper {
+            keeper.begin(self.number, request).await;
+        }
+        if self.primed {
+            self.push(b"").await;
+        }
+    }
+
+    /// Adds a message, which is kept before anybody can read it.
+    pub(super) async fn push(&self, message: &[u8]) {
+        let number = {
+            let mut state = self.lock();
+            state.next += 1;
+            state.next - 1
+        };
+        if let Some(keeper) = &self.keeper {
+            keeper.keep(self.number, number, message).await;
+        }
+        self.append(number, message);
+    }
+
+    /// Adds a message that is kept already.
+    pub(super) fn append(&self, number: u64, message: &[u8]) {
+        let id = format!("{}-{number}", self.number);
+        let event = if message.is_empty() {
+            format!("id: {id}\nretry: {RETRY_MS}\ndata: \n\n").into_bytes()
+        } else {
+            let head = format!("id: {id}\nevent: message\ndata: ");
+            [head.as_bytes(), message, b"\n\n"].concat()
+        };
+        let event = Bytes::from(event);
         {
             let mut state = self.lock();
-            let number = state.next;
-            state.next += 1;
-            let event = Bytes::from(event(&format!("{}-{number}", self.number)));
+            state.next = state.next.max(number + 1);
             state.bytes += event.len();
             state.events.push_back((number, event));
             while state.events.len() > MAX_EVENTS || state.bytes > MAX_BYTES {
@@ -104,8 +149,16 @@ impl EventLog {
         self.changed.send_replace(());
     }
 
-    /// Nothing will be added; readers end when they have read all.
-    pub(super) fn finish(&self) {
+    /// Nothing will be added, here or elsewhere.
+    pub(super) async fn finish(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.finish(self.number).await;
+        }
+        self.close();
+    }
+
+    /// Nothing will be added here; readers end when they have read all.
+    pub(super) fn close(&self) {
         self.lock().finished = true;
         self.changed.send_replace(());
     }
@@ -217,22 +270,24 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_is_cut_off_comes_back_for_the_rest() {
-        let log = Arc::new(EventLog::new(7, true));
+        let log = Arc::new(EventLog::new(7, true, None));
+        log.begin(None).await;
         log.detach();
-        log.push(b"{}");
+        log.push(b"{}").await;
         let first = read(&log, None).await;
         assert_eq!(first, ["id: 7-0\nretry: 500\ndata: \n\n"]);
-        log.finish();
+        log.finish().await;
         let rest = read(&log, Some(0)).await;
         assert_eq!(rest, ["id: 7-1\nevent: message\ndata: {}\n\n"]);
     }
 
     #[tokio::test]
     async fn only_clients_that_were_told_how_to_come_back_are_cut_off() {
-        let log = Arc::new(EventLog::new(0, false));
+        let log = Arc::new(EventLog::new(0, false, None));
+        log.begin(None).await;
         log.detach();
-        log.push(b"{}");
-        log.finish();
+        log.push(b"{}").await;
+        log.finish().await;
         assert_eq!(read(&log, None).await.len(), 1);
     }
 }

@@ -1,8 +1,10 @@
 //! The session-based era (2024-11-05 to 2025-11-25) over Streamable HTTP.
 
 mod call;
+mod elsewhere;
 mod event_log;
 mod handshake;
+mod keeper;
 mod runtime;
 mod sessions;
 
@@ -16,9 +18,11 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::broadcast::error::RecvError;
 
+pub use elsewhere::exchange_mail;
 pub(super) use runtime::{Runtimes, SessionRuntime};
 
 use super::{
+    McpState,
     dispatch::{self, Fault, Prepared},
     era::{Era, LegacyVersion},
     exchange::Exchange,
@@ -32,7 +36,13 @@ use super::{
     rejection::Rejection,
     sse::GuardedStream,
 };
+use crate::{
+    model::session_stream::News,
+    secret::Digest,
+    store::{SessionOwner, StoreError},
+};
 use event_log::{EventId, EventLog};
+use keeper::Keeper;
 use sessions::{Lookup, Session};
 
 const VERSION_HEADER: HeaderName = HeaderName::from_static("mcp-protocol-version");
@@ -44,14 +54,32 @@ pub(super) async fn get(exchange: &Exchange<'_>) -> Result<Response, Rejection<'
         return Err(Rejection::NotAcceptable);
     }
     let session = required_session(exchange, None).await?;
-    let runtime = exchange.mcp.internal.runtimes.of(session.id);
+    let mcp = exchange.mcp;
+    let runtime = mcp.internal.runtimes.of(session.id);
     let last = exchange.headers.get(LAST_EVENT_ID);
     let last = last.and_then(|value| EventId::parse(value.to_str().ok()?));
-    let (log, last) = runtime.listen(session.version, last);
+    let read_from = last.map(|last| last.event);
+    if let Some(log) = last.and_then(|last| runtime.resume(last)) {
+        return Ok(stream(exchange, &runtime, &log, read_from, false));
+    }
+    let resumed = match last {
+        Some(last) => elsewhere::resume(mcp, session, &runtime, last).await,
+        None => None,
+    };
+    let (log, is_listening, read_from) = if let Some(resumed) = resumed {
+        (resumed.log, resumed.is_listening, read_from)
+    } else {
+        let keeper = Keeper::of(&mcp.mail, &mcp.clock, session.id);
+        let log = runtime.listen(session.version, keeper).await;
+        (log, true, None)
+    };
     // Changes are forwarded while somebody reads, so reading comes first.
-    let response = stream(exchange, &runtime, &log, last, false);
-    if last.is_none() {
-        forward_changes(&exchange.mcp.changes, &runtime, &log);
+    let response = stream(exchange, &runtime, &log, read_from, false);
+    if is_listening {
+        let owner = SessionOwner::of(exchange.authorization);
+        let subscriptions = mcp.sessions.subscriptions(&owner, &session.id).await?;
+        runtime.set_subscriptions(owner, subscriptions);
+        forward_changes(&mcp.changes, &runtime, &log);
     }
     Ok(response)
 }
@@ -76,11 +104,12 @@ pub(super) async fn request<'a>(
     }
     let session = required_session(exchange, Some(id)).await?;
     tracing::debug!(mcp.method = %method, "request");
-    Ok(match prepare(exchange, session, method, params) {
+    let prepared = prepare(exchange, session, method, params).await?;
+    Ok(match prepared {
         Ok(Prepared::Answer(result)) => exchange.reply(answer(id, Ok(result))),
         Ok(Prepared::Work(work)) => call::answer(exchange, session, id, params, work).await,
         // RFC 6750 §3.1: the status and the challenge make the client ask for more.
-        Err(Fault::Scope(scope)) => guard::insufficient_scope(exchange.mcp, &scope, Some(id)),
+        Err(Fault::Scope(scope)) => guard::insufficient_scope(exchange, &scope, Some(id)),
         Err(fault) => {
             let outcome = call::told(fault, false, Era::Legacy(session.version));
             exchange.reply(answer(id, outcome))
@@ -94,22 +123,37 @@ pub(super) async fn post<'a>(
     message: Message<'a>,
 ) -> Result<Response, Rejection<'a>> {
     let session = required_session(exchange, None).await?;
-    take(exchange, session, message);
+    take(exchange, session, message).await;
     Ok(StatusCode::ACCEPTED.into_response())
 }
 
 /// Takes a message that wants no answer.
-fn take(exchange: &Exchange<'_>, session: Session, message: Message<'_>) {
+async fn take(exchange: &Exchange<'_>, session: Session, message: Message<'_>) {
     match message {
         Message::Notification { method, params } => {
-            notification(exchange, session, &method, &Params::of(params));
+            notification(exchange, session, &method, &Params::of(params)).await;
         }
+        // One that answers nothing that we could have asked is ignored.
         Message::Response { id, result } => {
-            if let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id) {
-                runtime.answer(id, result);
+            if let Ok(request) = id.get().parse() {
+                let result = result.map(RawValue::get);
+                answered(exchange.mcp, session.id, request, result).await;
             }
         }
         Message::Request { .. } => {}
+    }
+}
+
+/// Passes an answer on to whoever waits for it, here or elsewhere.
+async fn answered(mcp: &McpState, session: Digest, request: u64, result: Option<&str>) {
+    let runtime = mcp.internal.runtimes.existing(&session);
+    if !runtime.is_some_and(|runtime| runtime.answer(request, result)) {
+        let news = News::Answered {
+            session,
+            request,
+            result: result.map(Into::into),
+        };
+        elsewhere::tell(mcp, news).await;
     }
 }
 
@@ -133,10 +177,10 @@ pub(super) async fn batch<'a>(
             }
             Ok(Message::Request { id, method, params }) => {
                 let params = Params::of(params);
-                let outcome = in_batch(exchange, session, &method, &params).await;
+                let outcome = in_batch(exchange, session, &method, &params).await?;
                 answers.push(answer(id, outcome));
             }
-            Ok(message) => take(exchange, session, message),
+            Ok(message) => take(exchange, session, message).await,
             Err(malformed) => answers.push(jsonrpc::error(malformed.id, &malformed.error)),
         }
     }
@@ -153,8 +197,9 @@ async fn in_batch(
     session: Session,
     method: &str,
     params: &Params<'_>,
-) -> Result<Vec<u8>, RpcError> {
-    match prepare(exchange, session, method, params) {
+) -> Result<Result<Vec<u8>, RpcError>, StoreError> {
+    let prepared = prepare(exchange, session, method, params).await?;
+    Ok(match prepared {
         Ok(Prepared::Answer(answer)) => Ok(answer),
         Ok(Prepared::Work(work)) => {
             let (outlet, _) = outlet::line(false);
@@ -166,7 +211,7 @@ async fn in_batch(
             outcome.or_else(|fault| call::told(fault, is_tool, era))
         }
         Err(fault) => call::told(fault, false, Era::Legacy(session.version)),
-    }
+    })
 }
 
 #[derive(Deserialize)]
@@ -180,39 +225,83 @@ struct UriParams {
 }
 
 /// Methods that only this era has; the others are the core's.
-fn prepare(
+async fn prepare(
     exchange: &Exchange<'_>,
     session: Session,
     method: &str,
     params: &Params<'_>,
-) -> Result<Prepared, Fault> {
-    let runtimes = &exchange.mcp.internal.runtimes;
+) -> Result<Result<Prepared, Fault>, StoreError> {
     let features = &exchange.mcp.features;
-    match method {
-        "ping" => {}
-        "logging/setLevel" => {
-            let LevelParams { level } = params.read()?;
-            let level = LogLevel::parse(&level)
-                .ok_or_else(|| RpcError::new(INVALID_PARAMS, "unknown log level"))?;
-            runtimes.of(session.id).set_log_level(level);
-        }
+    let wish = match method {
+        "ping" => Ok(None),
+        "logging/setLevel" => Wish::of_level(params).map(Some),
         "resources/subscribe" if features.has_resources() => {
-            let UriParams { uri } = params.read()?;
-            if !runtimes.of(session.id).subscribe(&uri) {
-                return Err(RpcError::new(INVALID_PARAMS, "too many subscriptions").into());
-            }
+            let read = params.read::<UriParams>();
+            read.map(|UriParams { uri }| Some(Wish::Subscribe(uri)))
         }
         "resources/unsubscribe" if features.has_resources() => {
-            let UriParams { uri } = params.read()?;
-            runtimes.of(session.id).unsubscribe(&uri);
+            let read = params.read::<UriParams>();
+            read.map(|UriParams { uri }| Some(Wish::Unsubscribe(uri)))
         }
         _ => {
             let granted = &exchange.authorization.scopes;
             let era = Era::Legacy(session.version);
-            return dispatch::prepare(features, granted, era, method, params);
+            return Ok(dispatch::prepare(features, granted, era, method, params));
         }
+    };
+    let granted = match wish {
+        Ok(Some(wish)) => wish.keep(exchange, session.id).await?,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error),
+    };
+    let answered = granted.map(|()| Prepared::Answer(b"{}".to_vec()));
+    Ok(answered.map_err(Fault::from))
+}
+
+/// What a session's client wants to be told of.
+enum Wish {
+    Level(LogLevel),
+    Subscribe(String),
+    Unsubscribe(String),
+}
+
+impl Wish {
+    fn of_level(params: &Params<'_>) -> Result<Self, RpcError> {
+        let LevelParams { level } = params.read()?;
+        let level = LogLevel::parse(&level);
+        let level = level.ok_or_else(|| RpcError::new(INVALID_PARAMS, "unknown log level"))?;
+        Ok(Self::Level(level))
     }
-    Ok(Prepared::Answer(b"{}".to_vec()))
+
+    /// Keeps it with the session, and lets whoever listens know.
+    async fn keep(
+        self,
+        exchange: &Exchange<'_>,
+        session: Digest,
+    ) -> Result<Result<(), RpcError>, StoreError> {
+        let mcp = exchange.mcp;
+        let owner = SessionOwner::of(exchange.authorization);
+        let has_room = match &self {
+            Self::Level(level) => {
+                let kept = mcp.sessions.set_log_level(&owner, &session, level.rank());
+                kept.await?;
+                return Ok(Ok(()));
+            }
+            Self::Subscribe(uri) => mcp.sessions.subscribe(&owner, &session, uri).await?,
+            Self::Unsubscribe(uri) => {
+                mcp.sessions.unsubscribe(&owner, &session, uri).await?;
+                true
+            }
+        };
+        if !has_room {
+            return Ok(Err(RpcError::new(INVALID_PARAMS, "too many subscriptions")));
+        }
+        if let Some(runtime) = mcp.internal.runtimes.existing(&session) {
+            elsewhere::reload_subscriptions(mcp, session, &runtime).await;
+        }
+        elsewhere::tell(mcp, News::SubscriptionsChanged(session)).await;
+        Ok(Ok(()))
+    }
 }
 
 #[derive(Deserialize)]
@@ -223,13 +312,27 @@ struct CancelledParams<'a> {
 }
 
 /// `notifications/initialized` needs nothing done, and unknown ones are to be ignored.
-fn notification(exchange: &Exchange<'_>, session: Session, method: &str, params: &Params<'_>) {
+async fn notification(
+    exchange: &Exchange<'_>,
+    session: Session,
+    method: &str,
+    params: &Params<'_>,
+) {
     tracing::debug!(mcp.method = %method, "notification");
-    if method == "notifications/cancelled"
-        && let Ok(CancelledParams { request_id }) = params.read()
-        && let Some(runtime) = exchange.mcp.internal.runtimes.existing(&session.id)
-    {
-        runtime.cancel(request_id);
+    if method != "notifications/cancelled" {
+        return;
+    }
+    let Ok(CancelledParams { request_id }) = params.read() else {
+        return;
+    };
+    let request = request_id.get();
+    let runtime = exchange.mcp.internal.runtimes.existing(&session.id);
+    if !runtime.is_some_and(|runtime| runtime.cancel(request)) {
+        let news = News::Cancelled {
+            session: session.id,
+            request: request.into(),
+        };
+        elsewhere::tell(exchange.mcp, news).await;
     }
 }
 
@@ -245,9 +348,9 @@ fn forward_changes(changes: &Changes, runtime: &Arc<SessionRuntime>, log: &Arc<E
         loop {
             tokio::select! {
                 () = runtime.ended.cancelled() => return,
-                () = &mut abandoned => return log.finish(),
+                () = &mut abandoned => return log.finish().await,
                 change = changes.recv() => match change {
-                    Ok(change) => runtime.tell(&log, &change),
+                    Ok(change) => runtime.tell(&log, &change).await,
                     // Some were missed; the client reads lists anew at the next one.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
@@ -338,18 +441,18 @@ mod tests {
         let version = LegacyVersion::parse("2025-11-25").unwrap();
         let changes = Changes::default();
         let runtime = Arc::new(SessionRuntime::default());
-        let (log, _) = runtime.listen(version, None);
+        let log = runtime.listen(version, None).await;
         let mut events = log.read(None);
         forward_changes(&changes, &runtime, &log);
         let primed = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
         let id = primed.lines().find_map(|line| line.strip_prefix("id: "));
-        let last = EventId::parse(id.unwrap());
+        let last = EventId::parse(id.unwrap()).unwrap();
         drop(events);
 
         changes.tell(Change::Tools);
         tokio::time::sleep(std::time::Duration::from_mins(1)).await;
-        let (log, last) = runtime.listen(version, last);
-        let mut events = log.read(last);
+        let log = runtime.resume(last).unwrap();
+        let mut events = log.read(Some(last.event));
         changes.tell(Change::Prompts);
         for list in ["tools", "prompts"] {
             let event = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
@@ -360,7 +463,6 @@ mod tests {
         // Hours later there is nothing to come back for: a new stream begins.
         tokio::time::sleep(std::time::Duration::from_hours(1)).await;
         assert!(log.is_finished());
-        let (log, _) = runtime.listen(version, EventId::parse("0-2"));
-        assert!(!log.is_finished());
+        assert!(runtime.resume(last).is_none());
     }
 }

@@ -4,30 +4,24 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockWriteGuard},
-    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json, value::RawValue};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::event_log::{EventId, EventLog};
+use super::{
+    event_log::{EventId, EventLog},
+    keeper::Keeper,
+};
 use crate::{
     mcp::{
         era::{Era, LegacyVersion},
-        feature::{Change, LogLevel, Question},
+        feature::{Change, Question},
     },
-    secret::{Digest, DigestMap},
+    secret::{Digest, DigestMap, random_bytes},
+    store::{MAX_STREAMS, SessionOwner},
 };
-
-/// How many streams a session may come back to. The oldest that have ended are forgotten.
-const MAX_STREAMS: usize = 64;
-
-/// How many addresses a session may subscribe to.
-const MAX_SUBSCRIPTIONS: usize = 1000;
-
-/// How long a session's log level and subscriptions are kept without being used.
-const WISHES_KEPT: Duration = Duration::from_hours(24);
 
 /// The sessions of this process that have something going on.
 #[derive(Default)]
@@ -38,7 +32,6 @@ impl Runtimes {
     pub(in crate::mcp) fn of(&self, session: Digest) -> Arc<SessionRuntime> {
         let mut runtimes = self.write();
         if let Some(runtime) = runtimes.get(&session) {
-            runtime.lock().last_used = Instant::now();
             return Arc::clone(runtime);
         }
         if runtimes.len() == runtimes.capacity() {
@@ -75,7 +68,6 @@ pub(in crate::mcp) struct SessionRuntime {
 }
 
 struct State {
-    last_used: Instant,
     next_stream: u64,
     streams: BTreeMap<u64, Arc<EventLog>>,
     /// The streams for messages that belong to no request, oldest first. Each message goes to one
@@ -84,24 +76,31 @@ struct State {
     next_request: u64,
     waiting: HashMap<u64, oneshot::Sender<Option<Value>>>,
     running: HashMap<Box<str>, CancellationToken>,
+    /// Whose session it is, once somebody has listened to it.
+    owner: Option<SessionOwner>,
+    /// The resources that its listener wants to know of.
     subscriptions: HashSet<Box<str>>,
-    log_level: Option<LogLevel>,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
-            last_used: Instant::now(),
-            next_stream: 0,
+            next_stream: random_beginning(),
             streams: BTreeMap::new(),
             listening: Vec::new(),
-            next_request: 0,
+            next_request: random_beginning(),
             waiting: HashMap::new(),
             running: HashMap::new(),
+            owner: None,
             subscriptions: HashSet::new(),
-            log_level: None,
         }
     }
+}
+
+/// Where numbers begin, so that those of two replicas do not meet. What they come to is exact in a
+/// JSON number of any reader (RFC 8259 §6).
+fn random_beginning() -> u64 {
+    u64::from(u32::from_ne_bytes(random_bytes())) << 20
 }
 
 impl SessionRuntime {
@@ -109,41 +108,75 @@ impl SessionRuntime {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether nothing is lost with it. What a session wished for is kept for a while: sessions
-    /// that clients leave without a word would pile up otherwise.
+    /// Whether nothing is lost with it.
     fn is_forgettable(&self) -> bool {
         let state = self.lock();
-        let has_wishes = !state.subscriptions.is_empty() || state.log_level.is_some();
-        (!has_wishes || state.last_used.elapsed() > WISHES_KEPT)
-            && state.running.is_empty()
+        state.running.is_empty()
             && state
                 .streams
                 .values()
                 .all(|log| log.is_finished() && !log.is_read())
     }
 
-    /// Begins a stream.
-    pub(super) fn open_stream(&self, version: LegacyVersion) -> Arc<EventLog> {
-        let mut state = self.lock();
-        Self::new_stream(&mut state, version).1
-    }
-
-    /// Begins the stream for messages that belong to no request, or goes on with the one that
-    /// `last` names. A stream that was open for that before gets no more of them.
-    pub(super) fn listen(
+    /// Begins a stream. `request`: the call that ends it.
+    pub(super) async fn open_stream(
         &self,
         version: LegacyVersion,
-        last: Option<EventId>,
-    ) -> (Arc<EventLog>, Option<u64>) {
+        keeper: Option<Keeper>,
+        request: &RawValue,
+    ) -> Arc<EventLog> {
+        let log = self.new_stream(version, keeper);
+        log.begin(Some(request)).await;
+        log
+    }
+
+    /// Begins the stream for messages that belong to no request. A stream that was open for that
+    /// before gets no more of them.
+    pub(super) async fn listen(
+        &self,
+        version: LegacyVersion,
+        keeper: Option<Keeper>,
+    ) -> Arc<EventLog> {
+        let log = self.new_stream(version, keeper);
+        log.begin(None).await;
+        self.listen_to(&log);
+        log
+    }
+
+    /// The stream that a client comes back to, if it is one of this process.
+    pub(super) fn resume(&self, last: EventId) -> Option<Arc<EventLog>> {
+        let state = self.lock();
+        let log = state.streams.get(&last.stream)?;
+        // Where nothing will be added any more, only the rest of an answer is of use.
+        let is_over = log.is_finished() && state.listening.contains(&last.stream);
+        (!is_over).then(|| Arc::clone(log))
+    }
+
+    /// Takes in a stream that was begun elsewhere.
+    pub(super) fn adopt(&self, log: &Arc<EventLog>) {
         let mut state = self.lock();
-        if let Some(last) = last
-            && let Some(log) = state.streams.get(&last.stream)
-            // Where nothing will be added any more, only the rest of an answer is of use.
-            && !(log.is_finished() && state.listening.contains(&last.stream))
-        {
-            return (Arc::clone(log), Some(last.event));
+        Self::make_room(&mut state);
+        state.streams.insert(log.number(), Arc::clone(log));
+    }
+
+    /// Lets go of a stream that somebody else has taken in.
+    pub(super) fn release(&self, stream: u64) {
+        let mut state = self.lock();
+        state.listening.retain(|number| *number != stream);
+        if let Some(log) = state.streams.remove(&stream) {
+            log.close();
         }
-        let (number, log) = Self::new_stream(&mut state, version);
+    }
+
+    /// Whether the call that ends a stream is in this process.
+    pub(super) fn runs(&self, stream: u64) -> bool {
+        let log = self.lock().streams.get(&stream).cloned();
+        log.is_some_and(|log| log.is_kept() && !log.is_finished())
+    }
+
+    /// Sends messages that belong to no request to this stream from now on.
+    pub(super) fn listen_to(&self, log: &EventLog) {
+        let mut state = self.lock();
         // Those that nobody reads are replaced; those that somebody reads stay open, and quiet.
         let State {
             listening, streams, ..
@@ -151,16 +184,26 @@ impl SessionRuntime {
         listening.retain(|before| match streams.get(before) {
             Some(log) if log.is_read() => true,
             Some(log) => {
-                log.finish();
+                log.close();
                 false
             }
             None => false,
         });
-        listening.push(number);
-        (log, None)
+        listening.push(log.number());
     }
 
-    fn new_stream(state: &mut State, version: LegacyVersion) -> (u64, Arc<EventLog>) {
+    fn new_stream(&self, version: LegacyVersion, keeper: Option<Keeper>) -> Arc<EventLog> {
+        let mut state = self.lock();
+        Self::make_room(&mut state);
+        let number = state.next_stream;
+        state.next_stream += 1;
+        let log = Arc::new(EventLog::new(number, version.has_priming_events(), keeper));
+        state.streams.insert(number, Arc::clone(&log));
+        log
+    }
+
+    /// The oldest streams that have ended are forgotten first.
+    fn make_room(state: &mut State) {
         while state.streams.len() >= MAX_STREAMS {
             let over = |(number, log): (&u64, &Arc<EventLog>)| log.is_finished().then_some(*number);
             let oldest = state.streams.iter().find_map(over);
@@ -168,18 +211,19 @@ impl SessionRuntime {
                 break;
             };
             if let Some(log) = state.streams.remove(&oldest) {
-                log.finish();
+                log.close();
             }
         }
-        let number = state.next_stream;
-        state.next_stream += 1;
-        let log = Arc::new(EventLog::new(number, version.has_priming_events()));
-        state.streams.insert(number, Arc::clone(&log));
-        (number, log)
     }
 
     /// Sends a change to the stream for such messages, if the session wants to know.
-    pub(super) fn tell(&self, stream: &Arc<EventLog>, change: &Change) {
+    pub(super) async fn tell(&self, stream: &Arc<EventLog>, change: &Change) {
+        if let Some(message) = self.news_for(stream, change) {
+            stream.push(message.to_string().as_bytes()).await;
+        }
+    }
+
+    fn news_for(&self, stream: &Arc<EventLog>, change: &Change) -> Option<Value> {
         let state = self.lock();
         let newest_first = state.listening.iter().rev();
         let mut logs = newest_first.filter_map(|number| state.streams.get(number));
@@ -193,16 +237,16 @@ impl SessionRuntime {
             Change::Resource(uri) if state.subscriptions.contains(&**uri) => {
                 Some(json!({ "uri": &**uri }))
             }
-            Change::Resource(_) | Change::Task(_) => return,
+            Change::Resource(_) | Change::Task(_) => return None,
         };
         if !is_listening {
-            return;
+            return None;
         }
         let mut message = json!({ "jsonrpc": "2.0", "method": change.method() });
         if let (Some(params), Some(message)) = (params, message.as_object_mut()) {
             message.insert("params".to_owned(), params);
         }
-        stream.push(message.to_string().as_bytes());
+        Some(message)
     }
 
     /// A request of ours, and where its answer will come.
@@ -231,16 +275,14 @@ impl SessionRuntime {
         (request.to_string().into_bytes(), answer)
     }
 
-    /// Takes a posted answer. One that answers nothing is ignored.
-    pub(super) fn answer(&self, id: &RawValue, result: Option<&RawValue>) {
-        let Ok(id) = id.get().parse::<u64>() else {
-            return;
+    /// Takes a posted answer. `false` if nobody waits for it here.
+    pub(super) fn answer(&self, request: u64, result: Option<&str>) -> bool {
+        let Some(waiting) = self.lock().waiting.remove(&request) else {
+            return false;
         };
-        let Some(waiting) = self.lock().waiting.remove(&id) else {
-            return;
-        };
-        let result = result.and_then(|result| serde_json::from_str(result.get()).ok());
+        let result = result.and_then(|result| serde_json::from_str(result).ok());
         let _ = waiting.send(result);
+        true
     }
 
     /// Notes that a call runs, so that it can be cancelled.
@@ -253,32 +295,26 @@ impl SessionRuntime {
         self.lock().running.remove(id.get());
     }
 
-    /// Cancels a call, if it still runs.
-    pub(super) fn cancel(&self, id: &RawValue) {
-        if let Some(cancelled) = self.lock().running.get(id.get()) {
-            cancelled.cancel();
+    /// Cancels a call. `false` if it does not run here, or no longer.
+    pub(super) fn cancel(&self, id: &str) -> bool {
+        match self.lock().running.get(id) {
+            Some(cancelled) => {
+                cancelled.cancel();
+                true
+            }
+            None => false,
         }
     }
 
-    pub(super) fn log_level(&self) -> Option<LogLevel> {
-        self.lock().log_level
+    /// Whose session it is, if somebody has listened to it here.
+    pub(super) fn owner(&self) -> Option<SessionOwner> {
+        self.lock().owner.clone()
     }
 
-    pub(super) fn set_log_level(&self, level: LogLevel) {
-        self.lock().log_level = Some(level);
-    }
-
-    /// Subscribes to a resource; `false` if there are too many.
-    pub(super) fn subscribe(&self, uri: &str) -> bool {
+    /// Notes what the listener wants to know of.
+    pub(super) fn set_subscriptions(&self, owner: SessionOwner, uris: Vec<Box<str>>) {
         let mut state = self.lock();
-        if state.subscriptions.len() >= MAX_SUBSCRIPTIONS && !state.subscriptions.contains(uri) {
-            return false;
-        }
-        state.subscriptions.insert(uri.into());
-        true
-    }
-
-    pub(super) fn unsubscribe(&self, uri: &str) {
-        self.lock().subscriptions.remove(uri);
+        state.owner = Some(owner);
+        state.subscriptions = uris.into_iter().collect();
     }
 }

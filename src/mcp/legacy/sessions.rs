@@ -6,10 +6,18 @@
 
 use axum::http::{HeaderMap, HeaderName};
 
+use super::elsewhere;
 use crate::{
     access::Authorization,
-    mcp::{McpState, era::LegacyVersion, feature::ClientCapabilities},
-    model::mcp_session::{McpSession, ProtocolVersion},
+    mcp::{
+        McpState,
+        era::LegacyVersion,
+        feature::{ClientCapabilities, LogLevel},
+    },
+    model::{
+        mcp_session::{McpSession, ProtocolVersion},
+        session_stream::News,
+    },
     secret::{Digest, McpSessionId},
     store::{Result, SessionOwner},
 };
@@ -24,6 +32,8 @@ pub(super) struct Session {
     pub(super) version: LegacyVersion,
     /// What the client said it can do.
     pub(super) client: ClientCapabilities,
+    /// How grave a message must be, once the client has said so.
+    pub(super) log_level: Option<LogLevel>,
 }
 
 /// What the header of a request leads to.
@@ -48,6 +58,7 @@ pub(super) async fn begin(
         protocol_version: ProtocolVersion::parse(version.as_str())
             .expect("every version is spelled as a date"),
         client_capabilities: client.bits(),
+        log_level: None,
         expires_at: mcp.clock.now() + mcp.session_ttl,
     };
     mcp.sessions
@@ -80,6 +91,7 @@ pub(super) async fn find(
             id,
             version: LegacyVersion::parse(found.protocol_version.as_str())?,
             client: ClientCapabilities::from_bits(found.client_capabilities),
+            log_level: found.log_level.and_then(LogLevel::of_rank),
         })
     });
     Ok(session.map_or(Lookup::Unknown, Lookup::Found))
@@ -95,5 +107,6 @@ pub(super) async fn end(
         .end_mcp_session(&SessionOwner::of(authorization), &session.id)
         .await?;
     mcp.internal.runtimes.end(&session.id);
+    elsewhere::tell(mcp, News::Ended(session.id)).await;
     Ok(())
 }

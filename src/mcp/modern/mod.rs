@@ -206,7 +206,7 @@ fn refuse(modern: &Modern<'_>, id: &RawValue, fault: Fault) -> Response {
     let error = match fault {
         // RFC 6750 §3.1: the status and the challenge make the client ask for more.
         Fault::Scope(scope) => {
-            return guard::insufficient_scope(modern.exchange.mcp, &scope, Some(id));
+            return guard::insufficient_scope(modern.exchange, &scope, Some(id));
         }
         fault => told(fault),
     };

@@ -15,6 +15,7 @@ use sha2::Sha256;
 
 use crate::{
     clock::Timestamp,
+    jose::Thumbprint,
     model::grant::{Authorization, SealedAnswer},
     secret::{AccessToken, RefreshToken, random_bytes},
     web::{Json, NoStore},
@@ -34,6 +35,8 @@ pub(super) type RefreshAnswer = Answer<RefreshToken>;
 pub(super) struct Answer<R> {
     pub(super) access_token: AccessToken,
     pub(super) access_expires_at: Timestamp,
+    /// The key that the access token is bound to.
+    pub(super) jkt: Option<Thumbprint>,
     pub(super) refresh_token: R,
     /// What was granted, always said: it may be less than was asked for.
     pub(super) scope: String,
@@ -61,6 +64,7 @@ impl<R> Answer<R> {
         Self {
             access_token,
             access_expires_at: authorization.expires_at,
+            jkt: authorization.jkt,
             refresh_token,
             scope: authorization.scopes.to_string(),
             now,
@@ -73,6 +77,7 @@ impl From<RefreshAnswer> for TokenAnswer {
         Self {
             access_token: answer.access_token,
             access_expires_at: answer.access_expires_at,
+            jkt: answer.jkt,
             refresh_token: Some(answer.refresh_token),
             scope: answer.scope,
             now: answer.now,
@@ -84,7 +89,7 @@ impl IntoResponse for TokenAnswer {
     fn into_response(self) -> Response {
         let body = TokenResponse {
             access_token: self.access_token.expose(),
-            token_type: "Bearer",
+            token_type: token_type(self.jkt),
             expires_in: self.access_expires_at.since(self.now).as_secs(),
             refresh_token: self.refresh_token.as_ref().map(RefreshToken::expose),
             scope: &self.scope,
@@ -93,11 +98,21 @@ impl IntoResponse for TokenAnswer {
     }
 }
 
+/// What kind of access token it is (RFC 6749 §7.1): one that is bound to a key cannot be used
+/// without it (RFC 9449 §5).
+pub(in crate::oauth) const fn token_type(jkt: Option<Thumbprint>) -> &'static str {
+    match jkt {
+        Some(_) => "DPoP",
+        None => "Bearer",
+    }
+}
+
 /// What is sealed.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     access_token: Box<str>,
     access_expires_at: u64,
+    jkt: Option<Thumbprint>,
     refresh_token: Box<str>,
     scope: String,
 }
@@ -118,6 +133,7 @@ impl RefreshAnswer {
         let kept = Kept {
             access_token: self.access_token.expose().into(),
             access_expires_at: self.access_expires_at.as_millis(),
+            jkt: self.jkt,
             refresh_token: self.refresh_token.expose().into(),
             scope: self.scope.clone(),
         };
@@ -145,6 +161,7 @@ impl RefreshAnswer {
         Ok(Self {
             access_token: AccessToken::presented(kept.access_token),
             access_expires_at: Timestamp::from_millis(kept.access_expires_at),
+            jkt: kept.jkt,
             refresh_token: RefreshToken::presented(kept.refresh_token),
             scope: kept.scope,
             now,
@@ -170,6 +187,7 @@ mod tests {
         let used = RefreshToken::mint();
         let answer = RefreshAnswer {
             access_token: AccessToken::mint(),
+            jkt: None,
             access_expires_at: now + std::time::Duration::from_mins(1),
             refresh_token: RefreshToken::mint(),
             scope: "mcp".to_owned(),

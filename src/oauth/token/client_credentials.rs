@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{answer::TokenAnswer, check_resource, mint_access_token};
+use super::{Asking, answer::TokenAnswer, check_resource, mint_access_token};
 use crate::{
     model::{
         client::Client,
@@ -12,7 +12,7 @@ use crate::{
         scope::{OFFLINE_ACCESS, ScopeSet},
         user::UserId,
     },
-    oauth::{OAuthState, client_auth::Sender, error::OAuthError},
+    oauth::{OAuthState, error::OAuthError},
     store::Issue,
     web::params::Params,
 };
@@ -20,10 +20,9 @@ use crate::{
 /// Issues an access token. There is no refresh token: the client can come again (RFC 6749 §4.4.3).
 pub(super) async fn issue(
     oauth: &OAuthState,
-    sender: Sender<'_>,
-    params: &Params,
+    asking: Asking<'_>,
 ) -> Result<TokenAnswer, OAuthError> {
-    let client = sender.client;
+    let (client, params) = (asking.sender.client, asking.params);
     if !client
         .metadata
         .grant_types
@@ -33,7 +32,7 @@ pub(super) async fn issue(
             "the operator has not allowed this client to act on its own authority",
         ));
     }
-    if !sender.is_authenticated {
+    if !asking.sender.is_authenticated {
         return Err(OAuthError::UnauthorizedClient(
             "a client that does not authenticate has no authority of its own",
         ));
@@ -52,13 +51,15 @@ pub(super) async fn issue(
         created_at: now,
         last_used_at: now,
     };
-    let (token, access) = mint_access_token(oauth, &grant, scopes, now);
+    let jkt = asking.possession.jkt();
+    let (token, access) = mint_access_token(oauth, &grant, scopes, jkt, now);
     let answer = TokenAnswer::new(token, &access, None, now);
     let issue = Issue {
         grant,
         access,
         refresh: None,
     };
+    asking.possession.use_up(oauth, client, now).await?;
     oauth.store.issue(issue, now).await?;
     tracing::info!(event = "client_credentials_granted", client.id = %client.id, "a client got a token on its own authority");
     Ok(answer)

@@ -3,6 +3,7 @@
 mod answer;
 mod authorization_code;
 mod client_credentials;
+mod jwt_bearer;
 mod refresh_token;
 
 use std::{borrow::Cow, sync::Arc};
@@ -10,19 +11,23 @@ use std::{borrow::Cow, sync::Arc};
 use axum::{
     Extension,
     extract::{Request, State},
+    http::HeaderMap,
     response::{IntoResponse, Response},
 };
 
 use answer::TokenAnswer;
+pub(super) use answer::token_type;
 
 use super::{
     OAuthState,
     client_auth::{self, Sender},
+    dpop::Possession,
     error::OAuthError,
     form::{self, required},
 };
 use crate::{
     clock::Timestamp,
+    jose::Thumbprint,
     model::{
         client_metadata::GrantType,
         grant::{Authorization, Grant},
@@ -49,7 +54,7 @@ pub(super) async fn post(
     let params = form::read(request).await?;
     let claim = client_auth::identify(&oauth, &headers, &params).await?;
     let answer = match claim.prove(&oauth).await {
-        Ok(sender) => exchange(&oauth, sender, &params).await,
+        Ok(sender) => exchange(&oauth, sender, &headers, &params).await,
         Err(error) => Err(error),
     };
     if answer.is_ok() {
@@ -64,17 +69,34 @@ pub(super) async fn post(
 async fn exchange(
     oauth: &OAuthState,
     sender: Sender<'_>,
+    headers: &HeaderMap,
     params: &Params,
 ) -> Result<TokenAnswer, OAuthError> {
-    let client = sender.client;
-    match grant_type(oauth, params)? {
-        GrantType::AuthorizationCode => authorization_code::redeem(oauth, client, params).await,
+    let grant_type = grant_type(oauth, params)?;
+    let possession = Possession::read(oauth, headers, PATH)?;
+    possession.suffices_for(sender.client)?;
+    let asking = Asking {
+        sender,
+        possession,
+        params,
+    };
+    match grant_type {
+        GrantType::AuthorizationCode => authorization_code::redeem(oauth, asking).await,
         GrantType::RefreshToken => {
-            let answer = refresh_token::refresh(oauth, client, params).await?;
+            let answer = refresh_token::refresh(oauth, asking).await?;
             Ok(answer.into())
         }
-        GrantType::ClientCredentials => client_credentials::issue(oauth, sender, params).await,
+        GrantType::ClientCredentials => client_credentials::issue(oauth, asking).await,
+        GrantType::JwtBearer => jwt_bearer::exchange(oauth, asking).await,
     }
+}
+
+/// A request for tokens.
+#[derive(Clone, Copy)]
+struct Asking<'a> {
+    sender: Sender<'a>,
+    possession: Possession,
+    params: &'a Params,
 }
 
 fn grant_type(oauth: &OAuthState, params: &Params) -> Result<GrantType, OAuthError> {
@@ -87,11 +109,13 @@ fn grant_type(oauth: &OAuthState, params: &Params) -> Result<GrantType, OAuthErr
     })
 }
 
-/// An access token for some scopes of a grant, and what it authorizes.
+/// An access token for some scopes of a grant, bound to a key if there is one, and what it
+/// authorizes.
 fn mint_access_token(
     oauth: &OAuthState,
     grant: &Grant,
     scopes: ScopeSet,
+    jkt: Option<Thumbprint>,
     now: Timestamp,
 ) -> (AccessToken, Authorization) {
     let token = AccessToken::mint();
@@ -101,7 +125,7 @@ fn mint_access_token(
         grant: grant.id,
         scopes,
         resource: Arc::clone(&grant.resource),
-        jkt: None,
+        jkt,
         token: token.digest(),
         issued_at: now,
         expires_at: now + oauth.lifetimes.access_token,

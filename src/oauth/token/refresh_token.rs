@@ -4,29 +4,31 @@
 //! token that was used a moment ago yields the same answer again: nothing forks, and nobody has to
 //! sign in again. After the window a used token is a stolen one.
 
-use super::{answer::RefreshAnswer, check_resource, mint_access_token};
+use std::borrow::Cow;
+
+use super::{Asking, answer::RefreshAnswer, check_resource, mint_access_token};
 use crate::{
     clock::Timestamp,
+    jose::Thumbprint,
     model::{
-        client::Client,
         grant::{Grant, SealedAnswer},
         scope::ScopeSet,
     },
     oauth::{OAuthState, error::OAuthError, form::required},
     secret::RefreshToken,
     store::{RefreshOutcome, Successor},
-    web::params::Params,
 };
 
-const NOT_GOOD: OAuthError =
-    OAuthError::InvalidGrant("the refresh token is unknown, expired, revoked or not this client's");
+const NOT_GOOD: OAuthError = OAuthError::InvalidGrant(Cow::Borrowed(
+    "the refresh token is unknown, expired, revoked or not this client's",
+));
 
 /// Exchanges a refresh token for new tokens.
 pub(super) async fn refresh(
     oauth: &OAuthState,
-    client: &Client,
-    params: &Params,
+    asking: Asking<'_>,
 ) -> Result<RefreshAnswer, OAuthError> {
+    let (client, params) = (asking.sender.client, asking.params);
     let used = RefreshToken::presented(required(params, "refresh_token")?);
     let now = oauth.clock.now();
     let digest = used.digest();
@@ -36,11 +38,15 @@ pub(super) async fn refresh(
         tracing::warn!(event = "refresh_by_other_client", client.id = %client.id, grant.id = %stored.grant.id, "a refresh token came from a client that it was not issued to");
         return Err(NOT_GOOD);
     }
+    asking.possession.check(stored.grant.jkt)?;
     check_resource(oauth, params)?;
     let requested = ScopeSet::parse(params.text("scope")?.unwrap_or_default());
     let scopes = narrow(oauth, &stored.grant.scopes, &requested);
 
-    let (access_token, access) = mint_access_token(oauth, &stored.grant, scopes, now);
+    asking.possession.use_up(oauth, client, now).await?;
+
+    let jkt = asking.possession.jkt();
+    let (access_token, access) = mint_access_token(oauth, &stored.grant, scopes, jkt, now);
     let refresh_token = RefreshToken::mint();
     let successor_digest = refresh_token.digest();
     let answer = RefreshAnswer::new(access_token, &access, refresh_token, now);
@@ -57,7 +63,7 @@ pub(super) async fn refresh(
         .await?
     {
         RefreshOutcome::Rotated => Ok(answer),
-        RefreshOutcome::Repeated(kept) => repeat(oauth, &used, &stored.grant, kept, now).await,
+        RefreshOutcome::Repeated(kept) => repeat(oauth, &used, &stored.grant, kept, jkt, now).await,
         RefreshOutcome::Reused(grant) => {
             tracing::warn!(event = "refresh_token_reuse", client.id = %client.id, grant.id = %grant, "a refresh token was used again after the grace window: its grant is revoked");
             Err(NOT_GOOD)
@@ -67,22 +73,23 @@ pub(super) async fn refresh(
 }
 
 /// Gives the answer that was given before. If its access token has expired meanwhile, or the client
-/// has given that back, it is replaced.
+/// has given that back or shows another key than it is bound to, it is replaced.
 async fn repeat(
     oauth: &OAuthState,
     used: &RefreshToken,
     grant: &Grant,
     mut kept: SealedAnswer,
+    jkt: Option<Thumbprint>,
     now: Timestamp,
 ) -> Result<RefreshAnswer, OAuthError> {
     loop {
         let answer = RefreshAnswer::unseal(&kept, used, now).map_err(internal)?;
         let access = answer.access_token.digest();
-        if oauth.store.access_token(&access, now).await?.is_some() {
+        if answer.jkt == jkt && oauth.store.access_token(&access, now).await?.is_some() {
             return Ok(answer);
         }
         let scopes = ScopeSet::parse(&answer.scope);
-        let (access_token, access) = mint_access_token(oauth, grant, scopes, now);
+        let (access_token, access) = mint_access_token(oauth, grant, scopes, jkt, now);
         let renewed = RefreshAnswer::new(access_token, &access, answer.refresh_token, now);
         let sealed = renewed.seal(used).map_err(internal)?;
         let digest = used.digest();

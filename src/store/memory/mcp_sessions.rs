@@ -16,7 +16,7 @@ use crate::{
         mcp_session::{McpSession, ProtocolVersion},
     },
     secret::{Digest, DigestMap},
-    store::{Limits, McpSessions, Result, SessionOwner},
+    store::{Limits, MAX_SUBSCRIPTIONS, McpSessions, Result, SessionOwner},
 };
 
 /// At a cap, this fraction of the sessions gives way at once: finding the longest idle means
@@ -32,6 +32,9 @@ pub(super) struct McpSessionTable {
 struct Entry {
     protocol_version: ProtocolVersion,
     client_capabilities: u8,
+    log_level: Option<u8>,
+    /// A slice: most sessions want to know of nothing, and then it takes no memory.
+    subscriptions: Box<[Box<str>]>,
     /// Milliseconds since the epoch. Atomic, so that a use needs no more than the read lock.
     expires_at: AtomicU64,
 }
@@ -47,6 +50,8 @@ impl McpSessionTable {
         let entry = Entry {
             protocol_version: session.protocol_version,
             client_capabilities: session.client_capabilities,
+            log_level: session.log_level,
+            subscriptions: Box::default(),
             expires_at: AtomicU64::new(session.expires_at.as_millis()),
         };
         let sessions = self.by_owner.entry(owner.clone()).or_default();
@@ -87,6 +92,10 @@ impl McpSessionTable {
             self.by_owner.remove(owner);
         }
         removed
+    }
+
+    fn get_mut(&mut self, owner: &SessionOwner, id: &Digest) -> Option<&mut Entry> {
+        self.by_owner.get_mut(owner)?.get_mut(id)
     }
 
     pub(super) fn owners(&self) -> Vec<SessionOwner> {
@@ -160,11 +169,57 @@ impl McpSessions for MemoryStore {
         Ok(Some(McpSession {
             protocol_version: entry.protocol_version,
             client_capabilities: entry.client_capabilities,
+            log_level: entry.log_level,
             expires_at: entry.expires_at(),
         }))
     }
 
     async fn end_mcp_session(&self, owner: &SessionOwner, id: &Digest) -> Result<bool> {
-        Ok(self.write().mcp_sessions.remove(owner, id))
+        let mut state = self.write();
+        let was_there = state.mcp_sessions.remove(owner, id);
+        if was_there {
+            state.session_streams.end(id);
+        }
+        Ok(was_there)
+    }
+
+    async fn set_log_level(&self, owner: &SessionOwner, id: &Digest, level: u8) -> Result<()> {
+        if let Some(entry) = self.write().mcp_sessions.get_mut(owner, id) {
+            entry.log_level = Some(level);
+        }
+        Ok(())
+    }
+
+    async fn subscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<bool> {
+        let table = &mut self.write().mcp_sessions;
+        let Some(entry) = table.get_mut(owner, id) else {
+            return Ok(false);
+        };
+        if entry.subscriptions.iter().any(|kept| **kept == *uri) {
+            return Ok(true);
+        }
+        if entry.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return Ok(false);
+        }
+        let mut subscriptions = std::mem::take(&mut entry.subscriptions).into_vec();
+        subscriptions.push(uri.into());
+        entry.subscriptions = subscriptions.into();
+        Ok(true)
+    }
+
+    async fn unsubscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<()> {
+        let table = &mut self.write().mcp_sessions;
+        if let Some(entry) = table.get_mut(owner, id) {
+            let subscriptions = std::mem::take(&mut entry.subscriptions).into_iter();
+            entry.subscriptions = subscriptions.filter(|kept| **kept != *uri).collect();
+        }
+        Ok(())
+    }
+
+    async fn subscriptions(&self, owner: &SessionOwner, id: &Digest) -> Result<Vec<Box<str>>> {
+        let state = self.read();
+        let sessions = state.mcp_sessions.by_owner.get(owner);
+        let entry = sessions.and_then(|sessions| sessions.get(id));
+        Ok(entry.map_or_else(Vec::new, |entry| entry.subscriptions.to_vec()))
     }
 }

@@ -10,6 +10,7 @@ mod grants;
 mod keys;
 mod mcp_sessions;
 mod replays;
+mod session_mail;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -17,7 +18,10 @@ use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{Limits, Result, Store};
-use crate::{clock::Timestamp, model::grant::Revocation};
+use crate::{
+    clock::Timestamp,
+    model::{grant::Revocation, session_stream::Mail},
+};
 
 /// State in memory, shared by its clones.
 #[derive(Clone)]
@@ -25,10 +29,15 @@ pub struct MemoryStore {
     limits: Limits,
     state: Arc<RwLock<State>>,
     revocations: broadcast::Sender<Revocation>,
+    mail: broadcast::Sender<Mail>,
+    is_shared: bool,
 }
 
 /// Revocations that a listener may fall behind by, before it is told to look for itself.
 const REVOCATION_BACKLOG: usize = 256;
+
+/// The same for what servers tell each other.
+const MAIL_BACKLOG: usize = 1024;
 
 #[derive(Default)]
 struct State {
@@ -39,6 +48,7 @@ struct State {
     mcp_sessions: mcp_sessions::McpSessionTable,
     replays: replays::ReplayTable,
     keys: keys::KeyTable,
+    session_streams: session_mail::StreamTable,
 }
 
 impl MemoryStore {
@@ -48,6 +58,17 @@ impl MemoryStore {
             limits,
             state: Arc::default(),
             revocations: broadcast::Sender::new(REVOCATION_BACKLOG),
+            mail: broadcast::Sender::new(MAIL_BACKLOG),
+            is_shared: false,
+        }
+    }
+
+    /// An empty store for several servers of one process, each of which gets a clone.
+    #[must_use]
+    pub fn shared(limits: Limits) -> Self {
+        Self {
+            is_shared: true,
+            ..Self::new(limits)
         }
     }
 
@@ -78,6 +99,7 @@ impl Store for MemoryStore {
         for owner in owners {
             self.write().mcp_sessions.sweep(&owner, now);
         }
+        self.write().session_streams.sweep(now);
         Ok(())
     }
 

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{Executor, PgPool, postgres::PgListener};
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::news::{CHANNEL, Shared};
+use super::{
+    database::Database,
+    news::{CHANNEL, MAIL_CHANNEL, Shared},
+};
 
 /// How long to wait before trying again to hear anything.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -36,13 +39,13 @@ impl Drop for Listener {
 async fn connect(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
-    listener.listen(CHANNEL).await?;
+    listener.listen_all([CHANNEL, MAIL_CHANNEL]).await?;
     Ok(listener)
 }
 
 async fn listen(pool: PgPool, shared: Arc<Shared>, mut listener: PgListener) {
     loop {
-        hear(&mut listener, &shared).await;
+        hear(&mut listener, &shared, &Database::Postgres(pool.clone())).await;
         drop(listener);
         tracing::warn!(
             "the database does not tell what other replicas revoke; \
@@ -61,9 +64,14 @@ async fn listen(pool: PgPool, shared: Arc<Shared>, mut listener: PgListener) {
 }
 
 /// Listens for as long as the connection lasts.
-async fn hear(listener: &mut PgListener, shared: &Shared) {
+async fn hear(listener: &mut PgListener, shared: &Shared, db: &Database) {
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
+            Ok(Ok(Some(notification))) if notification.channel() == MAIL_CHANNEL => {
+                if let Err(error) = shared.receive_mail(db, notification.payload()).await {
+                    tracing::warn!(error = %error, "what another replica said could not be read");
+                }
+            }
             Ok(Ok(Some(notification))) => shared.hear_from_afar(notification.payload()),
             Ok(Ok(None) | Err(_)) => return,
             Err(_) => match timeout(PATIENCE, listener.execute("SELECT 1")).await {

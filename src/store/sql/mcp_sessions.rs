@@ -11,10 +11,12 @@ use async_trait::async_trait;
 use super::{
     SqlStore,
     database::{DbResult, Tx, atomically},
+    kept::to_json,
     news::{Event, News},
     quota::Quota,
     row::{Row, damaged},
-    statement::sql,
+    session_mail::end_streams,
+    statement::{Statement, sql},
 };
 use crate::{
     clock::Timestamp,
@@ -23,7 +25,7 @@ use crate::{
         mcp_session::{McpSession, ProtocolVersion},
     },
     secret::Digest,
-    store::{McpSessions, Result, SessionOwner},
+    store::{MAX_SUBSCRIPTIONS, McpSessions, Result, SessionOwner},
 };
 
 /// Owners whose sessions we know the number of. Whoever is not among them is counted.
@@ -103,9 +105,11 @@ impl SqlStore {
             return Ok(is_theirs.then_some(session));
         }
         let begun = self.shared.sessions.epoch();
-        let select = sql("SELECT protocol_version, client_capabilities, expires_at \
+        let select = sql(
+            "SELECT protocol_version, client_capabilities, log_level, expires_at \
              FROM mcp_sessions \
-             WHERE id = $1 AND client_id = $2 AND user_id = $3 AND expires_at > $4")
+             WHERE id = $1 AND client_id = $2 AND user_id = $3 AND expires_at > $4",
+        )
         .bind(id)
         .bind(&owner.client)
         .bind(&owner.user)
@@ -131,14 +135,15 @@ impl McpSessions for SqlStore {
         self.make_room_for_session(owner).await?;
         let insert = sql(
             "INSERT INTO mcp_sessions (id, user_id, client_id, protocol_version, \
-                 client_capabilities, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, $6)",
+                 client_capabilities, log_level, expires_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(&id)
         .bind(&owner.user)
         .bind(&owner.client)
         .bind(session.protocol_version.as_str())
         .bind(i64::from(session.client_capabilities))
+        .bind(session.log_level.map(i64::from))
         .bind(session.expires_at);
         self.db.run(insert).await?;
         Ok(())
@@ -162,7 +167,7 @@ impl McpSessions for SqlStore {
         let renew = sql("UPDATE mcp_sessions \
              SET expires_at = CASE WHEN expires_at < $5 THEN $5 ELSE expires_at END \
              WHERE id = $1 AND client_id = $2 AND user_id = $3 AND expires_at > $4 \
-             RETURNING protocol_version, client_capabilities, expires_at")
+             RETURNING protocol_version, client_capabilities, log_level, expires_at")
         .bind(id)
         .bind(&owner.client)
         .bind(&owner.user)
@@ -185,6 +190,35 @@ impl McpSessions for SqlStore {
         let news = self.shared.news();
         atomically!(self.db, |tx| end(tx, &news, owner, id))
     }
+
+    async fn set_log_level(&self, owner: &SessionOwner, id: &Digest, level: u8) -> Result<()> {
+        let news = self.shared.news();
+        atomically!(self.db, |tx| set_level(tx, &news, (owner, id), level))
+    }
+
+    async fn subscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<bool> {
+        atomically!(self.db, |tx| subscribe(tx, (owner, id), uri))
+    }
+
+    async fn unsubscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<()> {
+        let remove = sql(
+            "DELETE FROM session_subscriptions WHERE session = $1 AND digest = $4 AND EXISTS \
+                 (SELECT 1 FROM mcp_sessions WHERE id = $1 AND client_id = $2 AND user_id = $3)",
+        );
+        let remove = of_session(remove, (owner, id)).bind(&Digest::of(uri));
+        self.db.run(remove).await?;
+        Ok(())
+    }
+
+    async fn subscriptions(&self, owner: &SessionOwner, id: &Digest) -> Result<Vec<Box<str>>> {
+        let select = sql(
+            "SELECT t.uri FROM session_subscriptions t JOIN mcp_sessions s ON s.id = t.session \
+             WHERE t.session = $1 AND s.client_id = $2 AND s.user_id = $3",
+        );
+        let rows = self.db.read_all(of_session(select, (owner, id))).await?;
+        let uris = rows.iter().map(|row| row.json("uri"));
+        Ok(uris.collect::<DbResult<_>>()?)
+    }
 }
 
 async fn end(tx: &mut Tx, news: &News<'_>, owner: &SessionOwner, id: &Digest) -> DbResult<bool> {
@@ -196,16 +230,68 @@ async fn end(tx: &mut Tx, news: &News<'_>, owner: &SessionOwner, id: &Digest) ->
     if tx.run(remove).await? == 0 {
         return Ok(false);
     }
-    news.add(tx, Event::SessionEnded(*id)).await?;
+    end_streams(tx, id).await?;
+    news.add(tx, Event::SessionChanged(*id)).await?;
     Ok(true)
+}
+
+async fn set_level(
+    tx: &mut Tx,
+    news: &News<'_>,
+    session: (&SessionOwner, &Digest),
+    level: u8,
+) -> DbResult<()> {
+    news.begin();
+    let set = sql(
+        "UPDATE mcp_sessions SET log_level = $4 WHERE id = $1 AND client_id = $2 AND user_id = $3",
+    );
+    tx.run(of_session(set, session).bind(i64::from(level)))
+        .await?;
+    news.add(tx, Event::SessionChanged(*session.1)).await
+}
+
+async fn subscribe(tx: &mut Tx, session: (&SessionOwner, &Digest), uri: &str) -> DbResult<bool> {
+    // The session is locked, so that nobody counts at the same time.
+    let lock = sql("UPDATE mcp_sessions SET expires_at = expires_at \
+         WHERE id = $1 AND client_id = $2 AND user_id = $3");
+    if tx.run(of_session(lock, session)).await? == 0 {
+        return Ok(false);
+    }
+    let digest = Digest::of(uri);
+    let look = sql(
+        "SELECT COUNT(*) AS count, COUNT(CASE WHEN digest = $2 THEN 1 END) AS same \
+         FROM session_subscriptions WHERE session = $1",
+    );
+    let found = tx.one(look.bind(session.1).bind(&digest)).await?;
+    let found = found.ok_or(sqlx::Error::RowNotFound)?;
+    if found.is_set("same")? {
+        return Ok(true);
+    }
+    if found.count("count")? >= MAX_SUBSCRIPTIONS {
+        return Ok(false);
+    }
+    let insert =
+        sql("INSERT INTO session_subscriptions (session, digest, uri) VALUES ($1, $2, $3)")
+            .bind(session.1)
+            .bind(&digest)
+            .bind(to_json(&uri));
+    tx.run(insert).await?;
+    Ok(true)
+}
+
+/// A statement about a session of an owner, from `$1` to `$3`.
+fn of_session(statement: Statement, (owner, id): (&SessionOwner, &Digest)) -> Statement {
+    statement.bind(id).bind(&owner.client).bind(&owner.user)
 }
 
 fn session(row: &Row) -> DbResult<McpSession> {
     let version = ProtocolVersion::parse(&row.text("protocol_version")?);
     let capabilities = u8::try_from(row.int("client_capabilities")?);
+    let log_level = row.maybe_int("log_level")?.map(u8::try_from).transpose();
     Ok(McpSession {
         protocol_version: version.ok_or_else(|| damaged("protocol_version"))?,
         client_capabilities: capabilities.map_err(|_| damaged("client_capabilities"))?,
+        log_level: log_level.map_err(|_| damaged("log_level"))?,
         expires_at: row.time("expires_at")?,
     })
 }

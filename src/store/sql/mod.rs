@@ -20,6 +20,7 @@ mod quota;
 mod recent;
 mod replays;
 mod row;
+mod session_mail;
 mod statement;
 mod sweep;
 

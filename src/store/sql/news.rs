@@ -6,7 +6,8 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{
-    database::{DbResult, Tx},
+    database::{Database, DbResult, Tx},
+    kept::to_json,
     recent::Recent,
     statement::sql,
 };
@@ -14,16 +15,24 @@ use crate::{
     model::{
         grant::{GrantId, Revocation, StoredAccessToken},
         mcp_session::McpSession,
+        session_stream::Mail,
     },
     secret::Digest,
-    store::SessionOwner,
+    store::{self, SessionOwner},
 };
 
-/// The channel on which replicas tell each other.
+/// The channels on which replicas tell each other what is no longer true, and everything else.
 pub(super) const CHANNEL: &str = "remote_mcp_auth";
+pub(super) const MAIL_CHANNEL: &str = "remote_mcp_auth_mail";
+
+/// What is longer than this is not announced whole: Postgres takes less than 8000 bytes.
+const ANNOUNCED: usize = 7_000;
 
 /// Revocations that a listener may fall behind by, before it is told to look for itself.
 const BACKLOG: usize = 256;
+
+/// The same for mail.
+const MAIL_BACKLOG: usize = 1024;
 
 /// What has been read lately, and who wants to know what of it is no longer true.
 pub(super) struct Shared {
@@ -32,13 +41,14 @@ pub(super) struct Shared {
     pub(super) tokens: Recent<Arc<StoredAccessToken>>,
     pub(super) sessions: Recent<(SessionOwner, McpSession)>,
     revocations: broadcast::Sender<Revocation>,
+    mail: broadcast::Sender<Mail>,
 }
 
 /// Something that is no longer true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Event {
     Revoked(Revocation),
-    SessionEnded(Digest),
+    SessionChanged(Digest),
 }
 
 impl Shared {
@@ -48,6 +58,7 @@ impl Shared {
             tokens: Recent::new(),
             sessions: Recent::new(),
             revocations: broadcast::Sender::new(BACKLOG),
+            mail: broadcast::Sender::new(MAIL_BACKLOG),
         }
     }
 
@@ -65,7 +76,7 @@ impl Shared {
             Event::Revoked(Revocation::Grant(grant)) => self.tokens.end(grant),
             Event::Revoked(Revocation::AccessToken(token)) => self.tokens.remove(&token),
             Event::Revoked(Revocation::Missed) => self.forget(),
-            Event::SessionEnded(session) => self.sessions.remove(&session),
+            Event::SessionChanged(session) => self.sessions.remove(&session),
         }
         if let Event::Revoked(revocation) = event {
             // Nobody need be listening.
@@ -83,6 +94,59 @@ impl Shared {
         {
             self.hear(event);
         }
+    }
+
+    pub(super) fn mail(&self) -> broadcast::Receiver<Mail> {
+        self.mail.subscribe()
+    }
+
+    /// Tells whoever listens, here and elsewhere.
+    pub(super) async fn send_mail(&self, db: &Database, mail: Mail) -> store::Result<()> {
+        if matches!(db, Database::Postgres(_)) {
+            let text = to_json(&mail);
+            let what = if text.len() <= ANNOUNCED {
+                format!("this {text}")
+            } else {
+                let id = Uuid::new_v4().to_string();
+                let keep = sql("INSERT INTO mail (id, mail) VALUES ($1, $2)");
+                db.run(keep.bind(id.as_str()).bind(text)).await?;
+                format!("kept {id}")
+            };
+            let payload = format!("{} {what}", self.replica);
+            let notify = sql("SELECT pg_notify($1, $2)").bind(MAIL_CHANNEL);
+            db.run_all(notify.bind(payload)).await?;
+        }
+        // Nobody need be listening.
+        let _ = self.mail.send(mail);
+        Ok(())
+    }
+
+    /// The same for what another replica has said.
+    pub(super) async fn receive_mail(&self, db: &Database, payload: &str) -> store::Result<()> {
+        let Some((replica, what)) = payload.split_once(' ') else {
+            return Ok(());
+        };
+        if replica == self.replica.to_string() {
+            return Ok(());
+        }
+        let kept;
+        let text = match what.split_once(' ') {
+            Some(("this", text)) => text,
+            Some(("kept", id)) => {
+                let select = sql("SELECT mail FROM mail WHERE id = $1");
+                let Some(row) = db.read(select.bind(id)).await? else {
+                    return Ok(());
+                };
+                kept = row.text("mail")?;
+                &kept
+            }
+            _ => return Ok(()),
+        };
+        // What a newer version says need not be understood.
+        if let Ok(mail) = serde_json::from_str(text) {
+            let _ = self.mail.send(mail);
+        }
+        Ok(())
     }
 
     /// News may have been missed: nothing that was read can be relied on.
@@ -150,7 +214,7 @@ impl Event {
                 format!("token {}", token.to_base64url())
             }
             Self::Revoked(Revocation::Missed) => "missed".to_owned(),
-            Self::SessionEnded(session) => format!("session {}", session.to_base64url()),
+            Self::SessionChanged(session) => format!("session {}", session.to_base64url()),
         }
     }
 
@@ -161,7 +225,7 @@ impl Event {
             Some(("token", digest)) => {
                 Self::Revoked(Revocation::AccessToken(Digest::from_base64url(digest)?))
             }
-            Some(("session", digest)) => Self::SessionEnded(Digest::from_base64url(digest)?),
+            Some(("session", digest)) => Self::SessionChanged(Digest::from_base64url(digest)?),
             _ => Self::Revoked(Revocation::Missed),
         };
         Some(event)
@@ -178,7 +242,7 @@ mod tests {
             Event::Revoked(Revocation::Grant(GrantId::mint())),
             Event::Revoked(Revocation::AccessToken(Digest::of("token"))),
             Event::Revoked(Revocation::Missed),
-            Event::SessionEnded(Digest::of("session")),
+            Event::SessionChanged(Digest::of("session")),
         ] {
             assert_eq!(Event::parse(&event.to_text()), Some(event));
         }

@@ -33,6 +33,10 @@ impl Row {
         self.get(column)
     }
 
+    pub(super) fn maybe_int(&self, column: &str) -> DbResult<Option<i64>> {
+        self.get(column)
+    }
+
     pub(super) fn is_set(&self, column: &str) -> DbResult<bool> {
         Ok(self.int(column)? != 0)
     }

@@ -43,6 +43,12 @@ impl From<i64> for Value {
     }
 }
 
+impl From<Option<i64>> for Value {
+    fn from(value: Option<i64>) -> Self {
+        Self::Int(value)
+    }
+}
+
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         i64::from(value).into()

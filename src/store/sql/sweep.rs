@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::{
     SqlStore,
+    database::Database,
     statement::{Statement, sql},
 };
 use crate::{
     clock::Timestamp,
-    store::{REPLAY_MEMORY, Result},
+    store::{REPLAY_MEMORY, Result, STREAM_KEPT},
 };
 
 /// How many rows go at once: few enough that nobody waits for it.
@@ -48,13 +49,22 @@ const ANSWERED: &str = "UPDATE refresh_tokens SET answer = NULL WHERE digest IN 
      (SELECT digest FROM refresh_tokens \
          WHERE answer IS NOT NULL AND repeatable_until < $1 LIMIT $2)";
 
+/// Events go with their streams.
+const STREAMS: &str = "DELETE FROM session_streams WHERE (session, stream) IN \
+     (SELECT session, stream FROM session_streams WHERE last_event <= $1 LIMIT $2)";
+
 impl SqlStore {
     pub(super) async fn sweep_everything(&self, now: Timestamp) -> Result<()> {
         if !self.may_sweep(now).await? {
             return Ok(());
         }
         let expired = EXPIRED.map(|text| (text, now));
-        let later = [(REDEEMED, now - REPLAY_MEMORY), (ANSWERED, now)];
+        let later = [
+            (REDEEMED, now - REPLAY_MEMORY),
+            (ANSWERED, now),
+            (STREAMS, now - STREAM_KEPT),
+        ];
+        self.sweep_mail().await?;
         for (text, moment) in expired.into_iter().chain(later) {
             self.in_batches(&sql(text).bind(moment).bind(BATCH)).await?;
         }
@@ -83,6 +93,15 @@ impl SqlStore {
                 return Ok(());
             }
         }
+    }
+
+    /// Whoever it is for has read it by then. By the clock of the database, which wrote it down.
+    async fn sweep_mail(&self) -> Result<()> {
+        if let Database::Postgres(_) = &self.db {
+            let sweep = "DELETE FROM mail WHERE written_at < now() - INTERVAL '10 minutes'";
+            self.db.run(sql(sweep)).await?;
+        }
+        Ok(())
     }
 
     fn holder(&self) -> String {

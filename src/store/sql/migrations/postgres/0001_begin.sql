@@ -107,10 +107,46 @@ CREATE TABLE mcp_sessions (
     client_id TEXT NOT NULL,
     protocol_version TEXT NOT NULL,
     client_capabilities BIGINT NOT NULL,
+    log_level BIGINT,
     expires_at BIGINT NOT NULL
 );
 CREATE INDEX mcp_sessions_of_owner ON mcp_sessions (client_id, user_id, expires_at);
 CREATE INDEX mcp_sessions_by_end ON mcp_sessions (expires_at);
+
+-- Resources whose changes a session wants to know of. By digest, for addresses may be long.
+CREATE TABLE session_subscriptions (
+    session BYTEA NOT NULL REFERENCES mcp_sessions (id) ON DELETE CASCADE,
+    digest BYTEA NOT NULL,
+    uri TEXT NOT NULL,
+    PRIMARY KEY (session, digest)
+);
+
+-- What sessions' streams have sent, for clients that come back.
+CREATE TABLE session_streams (
+    session BYTEA NOT NULL,
+    stream BIGINT NOT NULL,
+    request TEXT,
+    is_finished BIGINT NOT NULL,
+    last_event BIGINT NOT NULL,
+    PRIMARY KEY (session, stream)
+);
+CREATE INDEX session_streams_by_end ON session_streams (last_event);
+
+CREATE TABLE session_events (
+    session BYTEA NOT NULL,
+    stream BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    message BYTEA NOT NULL,
+    PRIMARY KEY (session, stream, number),
+    FOREIGN KEY (session, stream) REFERENCES session_streams (session, stream) ON DELETE CASCADE
+);
+
+-- What replicas tell each other that is too long to be announced.
+CREATE TABLE mail (
+    id TEXT PRIMARY KEY,
+    mail TEXT NOT NULL,
+    written_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
 
 -- What must not be used a second time.
 CREATE TABLE replays (

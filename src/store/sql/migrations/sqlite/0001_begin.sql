@@ -107,10 +107,39 @@ CREATE TABLE mcp_sessions (
     client_id TEXT NOT NULL,
     protocol_version TEXT NOT NULL,
     client_capabilities INTEGER NOT NULL,
+    log_level INTEGER,
     expires_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX mcp_sessions_of_owner ON mcp_sessions (client_id, user_id, expires_at);
 CREATE INDEX mcp_sessions_by_end ON mcp_sessions (expires_at);
+
+-- Resources whose changes a session wants to know of. By digest, for addresses may be long.
+CREATE TABLE session_subscriptions (
+    session BLOB NOT NULL REFERENCES mcp_sessions (id) ON DELETE CASCADE,
+    digest BLOB NOT NULL,
+    uri TEXT NOT NULL,
+    PRIMARY KEY (session, digest)
+) STRICT, WITHOUT ROWID;
+
+-- What sessions' streams have sent, for clients that come back.
+CREATE TABLE session_streams (
+    session BLOB NOT NULL,
+    stream INTEGER NOT NULL,
+    request TEXT,
+    is_finished INTEGER NOT NULL,
+    last_event INTEGER NOT NULL,
+    PRIMARY KEY (session, stream)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_streams_by_end ON session_streams (last_event);
+
+CREATE TABLE session_events (
+    session BLOB NOT NULL,
+    stream INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    message BLOB NOT NULL,
+    PRIMARY KEY (session, stream, number),
+    FOREIGN KEY (session, stream) REFERENCES session_streams (session, stream) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
 
 -- What must not be used a second time.
 CREATE TABLE replays (

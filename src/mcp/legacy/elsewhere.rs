@@ -1,0 +1,319 @@
+//! Sessions that other replicas serve as well: what happens in one here and matters there, and the
+//! other way round.
+//!
+//! A request of a session may land anywhere. What a session is stands in the store. What it has going
+//! on is in the process that began it, and is reached by mail: answers, cancellations, the end.
+//! Streams are kept, so that a client may come back to any replica for the rest.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::value::RawValue;
+use tokio::{
+    sync::broadcast::{Receiver, error::RecvError},
+    time::{Instant, interval, sleep_until},
+};
+
+use super::{EventId, EventLog, Session, SessionRuntime, keeper::Keeper};
+use crate::{
+    mcp::{
+        McpState,
+        feature::Change,
+        jsonrpc::{self, INTERNAL_ERROR, RpcError},
+    },
+    model::session_stream::{Mail, News},
+    secret::Digest,
+};
+
+/// How often it is seen whether a stream that is written elsewhere has gone on.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+
+/// How long whoever has a call may take to say so.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How often they are asked.
+const ASK_EVERY: Duration = Duration::from_secs(10);
+
+/// Tells the other replicas, if there can be any.
+pub(super) async fn tell(mcp: &McpState, news: News) {
+    if !mcp.mail.is_shared() {
+        return;
+    }
+    let mail = Mail {
+        from: mcp.internal.replica.0,
+        news,
+    };
+    if let Err(error) = mcp.mail.send_mail(mail).await {
+        tracing::warn!(error = %error, "the other replicas could not be told what happened in a session");
+    }
+}
+
+/// Does what the other replicas say, and tells them of changes, until the server shuts down.
+pub async fn exchange_mail(mcp: Arc<McpState>) {
+    if !mcp.mail.is_shared() {
+        return;
+    }
+    let mut mail = mcp.mail.mail();
+    let mut changes = mcp.changes.made_here();
+    loop {
+        tokio::select! {
+            () = mcp.shutdown.cancelled() => return,
+            change = changes.recv() => match change {
+                Ok(change) => {
+                    if let Some(news) = news_of(&change) {
+                        tell(&mcp, news).await;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+            heard = mail.recv() => match heard {
+                Ok(mail) if mail.from == mcp.internal.replica.0 => {}
+                Ok(mail) => hear(&mcp, mail.news).await,
+                // What was missed is made up for by time: callers time out, clients come back.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+async fn hear(mcp: &Arc<McpState>, news: News) {
+    let runtimes = &mcp.internal.runtimes;
+    match news {
+        News::Answered {
+            session,
+            request,
+            result,
+        } => {
+            if let Some(runtime) = runtimes.existing(&session) {
+                runtime.answer(request, result.as_deref());
+            }
+        }
+        News::Cancelled { session, request } => {
+            if let Some(runtime) = runtimes.existing(&session) {
+                runtime.cancel(&request);
+            }
+        }
+        News::Ended(session) => runtimes.end(&session),
+        News::SubscriptionsChanged(session) => {
+            if let Some(runtime) = runtimes.existing(&session) {
+                reload_subscriptions(mcp, session, &runtime).await;
+            }
+        }
+        News::TakenOver { session, stream } => {
+            if let Some(runtime) = runtimes.existing(&session) {
+                runtime.release(stream);
+            }
+        }
+        News::WhoRuns { session, stream } => {
+            let runtime = runtimes.existing(&session);
+            if runtime.is_some_and(|runtime| runtime.runs(stream)) {
+                tell(mcp, News::Runs { session, stream }).await;
+            }
+        }
+        // For whoever asked; they listen themselves.
+        News::Runs { .. } => {}
+        News::Changed { what, which } => {
+            if let Some(change) = change_of(&what, which) {
+                mcp.changes.tell_here(change);
+            }
+        }
+    }
+}
+
+/// Reads anew what the session's listener wants to know of, if there is one here.
+pub(super) async fn reload_subscriptions(
+    mcp: &McpState,
+    session: Digest,
+    runtime: &SessionRuntime,
+) {
+    let Some(owner) = runtime.owner() else {
+        return;
+    };
+    match mcp.sessions.subscriptions(&owner, &session).await {
+        Ok(uris) => runtime.set_subscriptions(owner, uris),
+        Err(error) => {
+            tracing::warn!(error = %error, "what a session subscribes to could not be read");
+        }
+    }
+}
+
+/// Tasks live in the process that began them; everything else is everybody's.
+fn news_of(change: &Change) -> Option<News> {
+    let which = match change {
+        Change::Tools | Change::Prompts | Change::Resources => None,
+        Change::Resource(uri) => Some(Box::from(&**uri)),
+        Change::Task(_) => return None,
+    };
+    Some(News::Changed {
+        what: change.method().into(),
+        which,
+    })
+}
+
+/// `None` for what only a newer version knows.
+fn change_of(what: &str, which: Option<Box<str>>) -> Option<Change> {
+    let changes = [
+        Some(Change::Tools),
+        Some(Change::Prompts),
+        Some(Change::Resources),
+        which.map(|uri| Change::Resource(uri.into())),
+    ];
+    let mut changes = changes.into_iter().flatten();
+    changes.find(|change| change.method() == what)
+}
+
+/// A stream that a client comes back to and that is not of this process.
+pub(super) struct Resumed {
+    pub(super) log: Arc<EventLog>,
+    /// Whether it is the one for messages that belong to no request.
+    pub(super) is_listening: bool,
+}
+
+/// Goes on with a stream that another process began, if there is such a one.
+pub(super) async fn resume(
+    mcp: &Arc<McpState>,
+    session: Session,
+    runtime: &Arc<SessionRuntime>,
+    last: EventId,
+) -> Option<Resumed> {
+    let keeper = Keeper::of(&mcp.mail, &mcp.clock, session.id)?;
+    let kept = keeper.find(last.stream, Some(last.event)).await?;
+    let is_listening = kept.request.is_none();
+    if is_listening && kept.is_finished {
+        return None;
+    }
+    // Who reads along keeps nothing: whoever writes does.
+    let keeps = is_listening.then(|| keeper.clone());
+    let primed = session.version.has_priming_events();
+    let log = EventLog::resumed(last.stream, primed, keeps, last.event);
+    for event in &kept.events {
+        log.append(event.number, &event.message);
+    }
+    let log = Arc::new(log);
+    runtime.adopt(&log);
+    if is_listening {
+        let (session, stream) = (session.id, last.stream);
+        tell(mcp, News::TakenOver { session, stream }).await;
+        runtime.listen_to(&log);
+    } else if kept.is_finished {
+        log.close();
+    } else {
+        let following = Following {
+            mcp: Arc::clone(mcp),
+            session: session.id,
+            keeper,
+            log: Arc::clone(&log),
+            request: kept.request,
+        };
+        tokio::spawn(following.follow());
+    }
+    Some(Resumed { log, is_listening })
+}
+
+/// Reads along a stream that is written elsewhere.
+struct Following {
+    mcp: Arc<McpState>,
+    session: Digest,
+    keeper: Keeper,
+    log: Arc<EventLog>,
+    request: Option<Box<str>>,
+}
+
+impl Following {
+    async fn follow(self) {
+        let mut mail = self.mcp.mail.mail();
+        let mut look = interval(FOLLOW_EVERY);
+        let mut ask = interval(ASK_EVERY);
+        // Whether anybody answers is known some time after asking.
+        let mut verdict: Option<Instant> = None;
+        let abandoned = self.log.abandoned();
+        tokio::pin!(abandoned);
+        loop {
+            let judged_at = verdict.unwrap_or_else(|| Instant::now() + ASK_EVERY);
+            tokio::select! {
+                () = &mut abandoned => return self.log.close(),
+                () = self.mcp.shutdown.cancelled() => return self.log.close(),
+                _ = look.tick() => {
+                    if self.look().await {
+                        return self.log.close();
+                    }
+                }
+                _ = ask.tick() => {
+                    let (session, stream) = (self.session, self.log.number());
+                    tell(&self.mcp, News::WhoRuns { session, stream }).await;
+                    verdict = Some(Instant::now() + PATIENCE);
+                }
+                () = self.somebody_runs_it(&mut mail) => verdict = None,
+                () = sleep_until(judged_at), if verdict.is_some() => {
+                    // It may have ended well in the last moment.
+                    if !self.look().await {
+                        self.give_up().await;
+                    }
+                    return self.log.close();
+                }
+            }
+        }
+    }
+
+    /// Takes over what was sent since. Whether that was all.
+    async fn look(&self) -> bool {
+        let after = self.log.next().checked_sub(1);
+        let Some(kept) = self.keeper.find(self.log.number(), after).await else {
+            return false;
+        };
+        for event in &kept.events {
+            self.log.append(event.number, &event.message);
+        }
+        kept.is_finished
+    }
+
+    async fn somebody_runs_it(&self, mail: &mut Receiver<Mail>) {
+        let (session, stream) = (self.session, self.log.number());
+        let wanted = News::Runs { session, stream };
+        loop {
+            match mail.recv().await {
+                Ok(mail) if mail.news == wanted => return,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return std::future::pending().await,
+            }
+        }
+    }
+
+    /// The call went down with its process: the client is told, wherever it comes back to.
+    async fn give_up(&self) {
+        let why = "the server was restarted while it worked on this; ask again";
+        let error = RpcError::new(INTERNAL_ERROR, why);
+        let id: Option<&RawValue> = self
+            .request
+            .as_deref()
+            .and_then(|id| serde_json::from_str(id).ok());
+        let (number, message) = (self.log.next(), jsonrpc::error(id, &error));
+        let stream = self.log.number();
+        self.keeper.keep(stream, number, &message).await;
+        self.keeper.finish(stream).await;
+        self.log.append(number, &message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replicas_understand_which_change_is_meant() {
+        for change in [
+            Change::Tools,
+            Change::Prompts,
+            Change::Resources,
+            Change::Resource("file:///a".into()),
+        ] {
+            let Some(News::Changed { what, which }) = news_of(&change) else {
+                panic!("{change:?} is not told");
+            };
+            assert_eq!(change_of(&what, which), Some(change));
+        }
+        assert_eq!(news_of(&Change::Task("a".into())), None);
+        assert_eq!(change_of("notifications/of/a/newer/version", None), None);
+    }
+}
