@@ -7,7 +7,67 @@ use remote_mcp_auth::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{McpClient, Workshop};
+use crate::support::{McpClient, Workshop, postgres as installed};
+
+/// The kinds of stores that several servers can share.
+#[derive(Clone, Copy)]
+enum Stores {
+    /// Within one process.
+    Memory,
+    /// The real thing.
+    Postgres,
+}
+
+impl Stores {
+    /// Two servers with a store of that kind.
+    async fn two(self) -> (Workshop, Workshop) {
+        match self {
+            Self::Memory => {
+                let store = MemoryStore::shared(Limits::default());
+                let one = Workshop::replica(&store).await;
+                (one, Workshop::replica(&store).await)
+            }
+            Self::Postgres => {
+                let url = installed::database().await.expect("it was there before");
+                let one = Workshop::replica_with(&url).await;
+                (one, Workshop::replica_with(&url).await)
+            }
+        }
+    }
+}
+
+/// Tells each story with each kind of store.
+macro_rules! with_each_store {
+    ($($story:ident)+) => {
+        mod memory {$(
+            #[tokio::test]
+            async fn $story() {
+                super::$story(super::Stores::Memory).await;
+            }
+        )+}
+        mod postgres {$(
+            #[tokio::test]
+            async fn $story() {
+                if crate::support::postgres::is_there() {
+                    super::$story(super::Stores::Postgres).await;
+                }
+            }
+        )+}
+    };
+}
+
+with_each_store! {
+    a_session_is_known_to_every_replica_and_ends_on_all
+    what_a_session_wants_to_be_told_holds_everywhere
+    changes_reach_the_stream_wherever_it_is_held
+    changes_reach_listeners_of_the_new_era_too
+    an_answer_reaches_the_tool_that_asked_wherever_it_is_posted
+    a_call_is_cancelled_wherever_the_client_says_so
+    a_stream_that_is_over_is_read_at_any_replica
+    a_stream_that_goes_on_is_followed_at_another_replica
+    a_listener_goes_on_at_another_replica_and_misses_nothing
+    a_call_that_went_down_with_its_replica_is_answered_by_another
+}
 
 /// Two replicas, and a client with a session that began at the first.
 struct Pair {
@@ -18,10 +78,8 @@ struct Pair {
 }
 
 impl Pair {
-    async fn open(version: &str) -> Self {
-        let store = MemoryStore::shared(Limits::default());
-        let one = Workshop::replica(&store).await;
-        let other = Workshop::replica(&store).await;
+    async fn open(stores: &Stores, version: &str) -> Self {
+        let (one, other) = stores.two().await;
         let capabilities = json!({ "elicitation": { "form": {} } });
         let at_one = one.legacy(version, capabilities).await;
         let at_other = at_one.at(&other);
@@ -39,9 +97,8 @@ fn progress(message: &Value) -> Option<f64> {
     message["params"]["progress"].as_f64()
 }
 
-#[tokio::test]
-async fn a_session_is_known_to_every_replica_and_ends_on_all() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_session_is_known_to_every_replica_and_ends_on_all(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     assert_eq!(pair.at_one.ping().await, 200);
     assert_eq!(pair.at_other.ping().await, 200);
     let mut listening = pair.at_one.events(None).await;
@@ -54,9 +111,8 @@ async fn a_session_is_known_to_every_replica_and_ends_on_all() {
     assert_eq!(pair.at_other.ping().await, 404);
 }
 
-#[tokio::test]
-async fn what_a_session_wants_to_be_told_holds_everywhere() {
-    let pair = Pair::open("2025-11-25").await;
+async fn what_a_session_wants_to_be_told_holds_everywhere(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let level = json!({ "level": "error" });
     pair.at_other.result("logging/setLevel", &level).await;
     let mut events = pair.at_one.open(1, "speak", &json!({})).await;
@@ -68,9 +124,8 @@ async fn what_a_session_wants_to_be_told_holds_everywhere() {
     assert_eq!(logged, ["emergency"]);
 }
 
-#[tokio::test]
-async fn changes_reach_the_stream_wherever_it_is_held() {
-    let pair = Pair::open("2025-11-25").await;
+async fn changes_reach_the_stream_wherever_it_is_held(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let note = json!({ "uri": "test://note" });
     pair.at_other.result("resources/subscribe", &note).await;
     let mut events = pair.at_one.events(None).await;
@@ -97,11 +152,8 @@ async fn changes_reach_the_stream_wherever_it_is_held() {
     assert_eq!(message["method"], "notifications/tools/list_changed");
 }
 
-#[tokio::test]
-async fn changes_reach_listeners_of_the_new_era_too() {
-    let store = MemoryStore::shared(Limits::default());
-    let one = Workshop::replica(&store).await;
-    let other = Workshop::replica(&store).await;
+async fn changes_reach_listeners_of_the_new_era_too(stores: Stores) {
+    let (one, other) = stores.two().await;
     let client = one.modern().await;
     let wanted = json!({ "toolsListChanged": true });
     let (mut events, _) = client.listen(&wanted).await;
@@ -110,9 +162,8 @@ async fn changes_reach_listeners_of_the_new_era_too() {
     assert_eq!(message["method"], "notifications/tools/list_changed");
 }
 
-#[tokio::test]
-async fn an_answer_reaches_the_tool_that_asked_wherever_it_is_posted() {
-    let pair = Pair::open("2025-11-25").await;
+async fn an_answer_reaches_the_tool_that_asked_wherever_it_is_posted(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(1, "ask", &json!({})).await;
     let request = events.message().await;
     assert_eq!(request["method"], "elicitation/create");
@@ -122,9 +173,8 @@ async fn an_answer_reaches_the_tool_that_asked_wherever_it_is_posted() {
     assert_eq!(rest[0]["result"]["content"][0]["text"], "Hello, Ada!");
 }
 
-#[tokio::test]
-async fn a_call_is_cancelled_wherever_the_client_says_so() {
-    let mut pair = Pair::open("2025-11-25").await;
+async fn a_call_is_cancelled_wherever_the_client_says_so(stores: Stores) {
+    let mut pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(7, "wait", &json!({ "say": true })).await;
     events.message().await;
     pair.one.happen(["started"]).await;
@@ -136,10 +186,9 @@ async fn a_call_is_cancelled_wherever_the_client_says_so() {
     assert_eq!(events.rest().await, Vec::<Value>::new());
 }
 
-#[tokio::test]
-async fn a_stream_that_is_over_is_read_at_any_replica() {
+async fn a_stream_that_is_over_is_read_at_any_replica(stores: Stores) {
     for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
-        let pair = Pair::open(version).await;
+        let pair = Pair::open(&stores, version).await;
         let mut events = pair.at_one.open(1, "speak", &json!({})).await;
         let (first, _) = events.message_event().await;
         events.rest().await;
@@ -156,9 +205,8 @@ async fn a_stream_that_is_over_is_read_at_any_replica() {
     }
 }
 
-#[tokio::test]
-async fn a_stream_that_goes_on_is_followed_at_another_replica() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_stream_that_goes_on_is_followed_at_another_replica(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(1, "chatter", &json!({})).await;
     let (first, _) = events.message_event().await;
     drop(events);
@@ -173,9 +221,8 @@ async fn a_stream_that_goes_on_is_followed_at_another_replica() {
     assert_eq!(rest[0]["result"]["content"][0]["text"], "enough said");
 }
 
-#[tokio::test]
-async fn a_listener_goes_on_at_another_replica_and_misses_nothing() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_listener_goes_on_at_another_replica_and_misses_nothing(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.events(None).await;
     pair.one.changes().tell(Change::Tools);
     let (seen, _) = events.message_event().await;
@@ -200,9 +247,8 @@ async fn a_listener_goes_on_at_another_replica_and_misses_nothing() {
     assert_eq!(message["method"], "notifications/tools/list_changed");
 }
 
-#[tokio::test]
-async fn a_call_that_went_down_with_its_replica_is_answered_by_another() {
-    let pair = Pair::open("2025-11-25").await;
+async fn a_call_that_went_down_with_its_replica_is_answered_by_another(stores: Stores) {
+    let pair = Pair::open(&stores, "2025-11-25").await;
     let mut events = pair.at_one.open(9, "chatter", &json!({})).await;
     let (first, _) = events.message_event().await;
     drop(events);

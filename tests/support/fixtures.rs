@@ -87,6 +87,22 @@ impl Workshop {
         }
     }
 
+    /// One of several with the same database, under one name.
+    pub(crate) async fn replica_with(database_url: &str) -> Self {
+        let (probe, happenings) = Probe::new();
+        let gate = Arc::clone(&probe.gate);
+        let settings = [
+            ("public_url", "https://mcp.example.com"),
+            ("database_url", database_url),
+        ];
+        let server = TestServer::offering(settings, move |builder| offer(builder, &probe));
+        Self {
+            server: server.await,
+            happenings,
+            gate,
+        }
+    }
+
     /// With this configuration, whatever it says.
     pub(crate) async fn configured(config: Config) -> Self {
         let (probe, happenings) = Probe::new();

@@ -258,11 +258,11 @@ async fn subscribe(tx: &mut Tx, session: (&SessionOwner, &Digest), uri: &str) ->
         return Ok(false);
     }
     let digest = Digest::of(uri);
-    let look = sql(
+    let select = sql(
         "SELECT COUNT(*) AS count, COUNT(CASE WHEN digest = $2 THEN 1 END) AS same \
          FROM session_subscriptions WHERE session = $1",
     );
-    let found = tx.one(look.bind(session.1).bind(&digest)).await?;
+    let found = tx.one(select.bind(session.1).bind(&digest)).await?;
     let found = found.ok_or(sqlx::Error::RowNotFound)?;
     if found.is_set("same")? {
         return Ok(true);
