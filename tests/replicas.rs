@@ -1,57 +1,62 @@
 //! Several servers behind one name that share a store: a request of a session may land on any of
-//! them. Each story is told of one store in memory, and of a Postgres.
-
-use std::sync::Arc;
+//! them.
 
 use remote_mcp_auth::{
     mcp::feature::Change,
-    store::{Limits, MemoryStore, SqlStore, Store},
+    store::{Limits, MemoryStore},
 };
 use serde_json::{Value, json};
 
-use crate::support::{McpClient, Workshop, postgres};
+use crate::support::{McpClient, Workshop, postgres as installed};
 
-/// The ends of a store that two replicas hold.
-type Stores = [Arc<dyn Store>; 2];
-
-fn in_memory() -> Stores {
-    let store = MemoryStore::shared(Limits::default());
-    [Arc::new(store.clone()), Arc::new(store)]
+/// The kinds of stores that several servers can share.
+#[derive(Clone, Copy)]
+enum Stores {
+    /// Within one process.
+    Memory,
+    /// The real thing.
+    Postgres,
 }
 
-async fn in_postgres() -> Option<Stores> {
-    let url = postgres::database().await?;
-    let one = SqlStore::postgres(&url, 5, Limits::default()).await;
-    let other = SqlStore::postgres(&url, 5, Limits::default()).await;
-    Some([Arc::new(one.unwrap()), Arc::new(other.unwrap())])
+impl Stores {
+    /// Two servers with a store of that kind.
+    async fn two(self) -> (Workshop, Workshop) {
+        match self {
+            Self::Memory => {
+                let store = MemoryStore::shared(Limits::default());
+                let one = Workshop::replica(&store).await;
+                (one, Workshop::replica(&store).await)
+            }
+            Self::Postgres => {
+                let url = installed::database().await.expect("it was there before");
+                let one = Workshop::replica_with(&url).await;
+                (one, Workshop::replica_with(&url).await)
+            }
+        }
+    }
 }
 
-/// Tells each story of each kind of store.
-macro_rules! stories {
+/// Tells each story with each kind of store.
+macro_rules! with_each_store {
     ($($story:ident)+) => {
-        mod on_memory {
-            $(
-                #[tokio::test]
-                async fn $story() {
-                    super::$story(super::in_memory()).await;
+        mod memory {$(
+            #[tokio::test]
+            async fn $story() {
+                super::$story(super::Stores::Memory).await;
+            }
+        )+}
+        mod postgres {$(
+            #[tokio::test]
+            async fn $story() {
+                if crate::support::postgres::is_there() {
+                    super::$story(super::Stores::Postgres).await;
                 }
-            )+
-        }
-
-        mod on_postgres {
-            $(
-                #[tokio::test]
-                async fn $story() {
-                    if let Some(stores) = super::in_postgres().await {
-                        super::$story(stores).await;
-                    }
-                }
-            )+
-        }
+            }
+        )+}
     };
 }
 
-stories! {
+with_each_store! {
     a_session_is_known_to_every_replica_and_ends_on_all
     what_a_session_wants_to_be_told_holds_everywhere
     changes_reach_the_stream_wherever_it_is_held
@@ -74,9 +79,7 @@ struct Pair {
 
 impl Pair {
     async fn open(stores: &Stores, version: &str) -> Self {
-        let [one, other] = stores.clone();
-        let one = Workshop::replica(one).await;
-        let other = Workshop::replica(other).await;
+        let (one, other) = stores.two().await;
         let capabilities = json!({ "elicitation": { "form": {} } });
         let at_one = one.legacy(version, capabilities).await;
         let at_other = at_one.at(&other);
@@ -150,9 +153,7 @@ async fn changes_reach_the_stream_wherever_it_is_held(stores: Stores) {
 }
 
 async fn changes_reach_listeners_of_the_new_era_too(stores: Stores) {
-    let [one, other] = stores;
-    let one = Workshop::replica(one).await;
-    let other = Workshop::replica(other).await;
+    let (one, other) = stores.two().await;
     let client = one.modern().await;
     let wanted = json!({ "toolsListChanged": true });
     let (mut events, _) = client.listen(&wanted).await;
@@ -186,19 +187,17 @@ async fn a_call_is_cancelled_wherever_the_client_says_so(stores: Stores) {
 }
 
 async fn a_stream_that_is_over_is_read_at_any_replica(stores: Stores) {
-    let pair = Pair::open(&stores, "2025-11-25").await;
     for version in ["2025-03-26", "2025-06-18", "2025-11-25"] {
-        let at_one = pair.one.legacy(version, json!({})).await;
-        let at_other = at_one.at(&pair.other);
-        let mut events = at_one.open(1, "speak", &json!({})).await;
+        let pair = Pair::open(&stores, version).await;
+        let mut events = pair.at_one.open(1, "speak", &json!({})).await;
         let (first, _) = events.message_event().await;
         events.rest().await;
-        let rest = at_other.events(first.id.as_deref()).await.rest().await;
+        let rest = pair.at_other.events(first.id.as_deref()).await.rest().await;
         assert_eq!(progress(&rest[0]), Some(2.0), "{version}: {rest:?}");
         assert_eq!(rest[1]["result"]["content"][0]["text"], "spoken");
         assert_eq!(rest[1]["id"], 1);
         // What was begun there has other numbers.
-        let mut events = at_other.open(2, "speak", &json!({})).await;
+        let mut events = pair.at_other.open(2, "speak", &json!({})).await;
         let (other, _) = events.message_event().await;
         let stream =
             |id: &Option<String>| id.as_ref().unwrap().split_once('-').unwrap().0.to_owned();

@@ -11,7 +11,7 @@ use remote_mcp_auth::{
     ServerBuilder,
     config::Config,
     mcp::feature::{CallError, Context, Tool, ToolDefinition, ToolResult},
-    store::Store,
+    store::MemoryStore,
 };
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -73,12 +73,29 @@ impl Workshop {
     }
 
     /// One of several with the same store, under one name.
-    pub(crate) async fn replica(store: Arc<dyn Store>) -> Self {
+    pub(crate) async fn replica(store: &MemoryStore) -> Self {
         let (probe, happenings) = Probe::new();
         let gate = Arc::clone(&probe.gate);
+        let store = Arc::new(store.clone());
         let settings = [("public_url", "https://mcp.example.com")];
         let server =
             TestServer::offering(settings, move |builder| offer(builder.store(store), &probe));
+        Self {
+            server: server.await,
+            happenings,
+            gate,
+        }
+    }
+
+    /// One of several with the same database, under one name.
+    pub(crate) async fn replica_with(database_url: &str) -> Self {
+        let (probe, happenings) = Probe::new();
+        let gate = Arc::clone(&probe.gate);
+        let settings = [
+            ("public_url", "https://mcp.example.com"),
+            ("database_url", database_url),
+        ];
+        let server = TestServer::offering(settings, move |builder| offer(builder, &probe));
         Self {
             server: server.await,
             happenings,

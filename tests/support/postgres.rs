@@ -34,15 +34,24 @@ pub(crate) struct Postgres {
 
 /// The URL of a new, empty database; `None` if there is no Postgres.
 pub(crate) async fn database() -> Option<String> {
+    Some(new_database(&base()?).await)
+}
+
+/// Whether there is a Postgres.
+pub(crate) fn is_there() -> bool {
+    base().is_some()
+}
+
+/// The URL of a database from which others can be made.
+fn base() -> Option<String> {
     static SHARED: OnceLock<Option<Postgres>> = OnceLock::new();
-    let base = match env::var("TEST_DATABASE_URL") {
-        Ok(url) if !url.is_empty() => url,
+    match env::var("TEST_DATABASE_URL") {
+        Ok(url) if !url.is_empty() => Some(url),
         _ => {
             let server = SHARED.get_or_init(|| Postgres::start().or_else(skip));
-            server.as_ref()?.url("postgres")
+            Some(server.as_ref()?.url("postgres"))
         }
-    };
-    Some(new_database(&base).await)
+    }
 }
 
 fn skip() -> Option<Postgres> {
