@@ -46,8 +46,11 @@ pub(crate) fn holds(input: &[u8]) {
         let challenges: Vec<&str> = challenges.filter_map(|value| value.to_str().ok()).collect();
         let metadata =
             format!("resource_metadata=\"{ORIGIN}/.well-known/oauth-protected-resource/mcp\"");
-        let leads_on =
-            |challenge: &&str| challenge.starts_with("Bearer ") && challenge.contains(&metadata);
+        // In the words of the scheme that was used (RFC 9449 §7.1), or of the usual one.
+        let leads_on = |challenge: &&str| {
+            let has_scheme = ["Bearer ", "DPoP "].map(|scheme| challenge.starts_with(scheme));
+            has_scheme.contains(&true) && challenge.contains(&metadata)
+        };
         assert!(challenges.iter().any(leads_on), "{answer:#?}");
         // RFC 6750 §3.1: who sent no token at all is told of no error.
         let sent_none = sent.iter().all(String::is_empty);
