@@ -1,4 +1,4 @@
-//! The private listener: health, readiness, grants.
+//! The private listener: health, readiness, grants, the server's own keys.
 
 pub mod client;
 
@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    app::App,
+    app::{App, KEYS},
     clock::Clock,
     model::{
         grant::{Grant, GrantId},
         resource::is_loopback_host,
     },
     router,
-    store::{Store, StoreError},
+    store::{self, Store, StoreError},
     web::{Json, note, origin},
 };
 
@@ -44,6 +44,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .route("/readyz", routing::get(readyz))
         .route("/grants", routing::get(list))
         .route("/grants/{id}", routing::delete(revoke))
+        .route("/keys", routing::post(replace_keys))
         .layer(middleware::from_fn(check_host))
         .with_state(state);
     router::surround(rooms)
@@ -147,6 +148,21 @@ async fn revoke(State(admin): State<AdminState>, Path(id): Path<String>) -> Resp
         }
         Err(error) => unavailable(error),
     }
+}
+
+/// Replaces the server's own keys. What the old ones have sealed stays good until it has expired.
+async fn replace_keys(State(admin): State<AdminState>) -> Response {
+    for name in KEYS {
+        let replaced = store::replace_key(&*admin.store, name, admin.clock.now());
+        if let Err(error) = replaced.await {
+            return unavailable(error);
+        }
+    }
+    tracing::info!(
+        event = "keys_replaced",
+        "the server's own keys were replaced"
+    );
+    StatusCode::NO_CONTENT.into_response()
 }
 
 fn unavailable(error: StoreError) -> Response {

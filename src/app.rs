@@ -5,9 +5,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     config::{Config, Database, Exemptions, Limits, Registration},
-    dpop::Nonces,
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
@@ -23,8 +22,8 @@ use crate::{
         ClientDocuments, DocumentPolicy, OAuthState, ProofRules, RegistrationPolicy,
         RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
-    secret::{Passcode, ServerKey},
-    store::{self, MemoryStore, OpenError, SqlStore, Store, StoreError},
+    secret::Passcode,
+    store::{self, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -33,9 +32,14 @@ use crate::{
     },
 };
 
+/// What the server has keys of its own for: states of calls, and nonces.
+pub(crate) const KEYS: [&str; 2] = ["request states", "dpop nonces"];
+
 /// What the rooms share.
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
+    /// The server's own keys, to be renewed now and then.
+    pub(crate) keys: [Arc<KeyRing>; 2],
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
     pub(crate) mcp: Arc<McpState>,
@@ -48,9 +52,9 @@ pub(crate) type Offer = Box<dyn FnOnce(&mut Features) -> Result<(), RegistryErro
 pub(crate) struct State {
     store: Arc<dyn Store>,
     /// Seals what clients carry between the rounds of a call.
-    states: ServerKey,
+    states: Arc<KeyRing>,
     /// Makes the nonces of proofs of possession.
-    nonces: ServerKey,
+    nonces: Arc<KeyRing>,
 }
 
 /// Why there is no state to begin with.
@@ -69,17 +73,17 @@ impl State {
     pub(crate) async fn open(
         config: &Config,
         given: Option<Arc<dyn Store>>,
+        now: Timestamp,
     ) -> Result<Self, StateError> {
         let store = match given {
             Some(store) => store,
             None => open_store(config).await?,
         };
-        let states = store.key("request states").await?;
-        let nonces = store.key("dpop nonces").await?;
+        let [states, nonces] = KEYS;
         Ok(Self {
+            states: Arc::new(KeyRing::open(&*store, states, now).await?),
+            nonces: Arc::new(KeyRing::open(&*store, nonces, now).await?),
             store,
-            states,
-            nonces,
         })
     }
 }
@@ -147,7 +151,7 @@ impl App {
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
         let proofs = ProofRules {
-            nonces: Arc::new(Nonces::new(nonces.expose())),
+            nonces: Arc::clone(&nonces),
             nonce_required: config.dpop_nonces,
         };
         let oauth = oauth(
@@ -187,10 +191,11 @@ impl App {
             changes: parts.changes,
             session_ttl: config.lifetimes.mcp_session,
             shutdown: parts.shutdown,
-            internal: McpInternal::new(&states),
+            internal: McpInternal::new(Arc::clone(&states)),
         };
         Ok(Self {
             store,
+            keys: [states, nonces],
             clock,
             oauth,
             mcp: Arc::new(mcp),
@@ -316,7 +321,9 @@ mod tests {
         ]);
         let config = config.unwrap();
         let parts = Parts {
-            state: State::open(&config, None).await.unwrap(),
+            state: State::open(&config, None, Timestamp::default())
+                .await
+                .unwrap(),
             clock: Arc::new(SystemClock),
             public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
             passcode: Arc::new(Passcode::generate()),

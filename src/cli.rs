@@ -60,6 +60,14 @@ pub fn command() -> Command {
                         ),
                 ),
         )
+        .subcommand(
+            Command::new("keys")
+                .about("Look after the keys of the running server itself")
+                .subcommand_required(true)
+                .subcommand(Command::new("replace").about(
+                    "Make new ones; what the old ones have sealed stays good until it expires",
+                )),
+        )
 }
 
 fn flag(setting: &'static Setting) -> Option<Arg> {
@@ -103,6 +111,10 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
             ExitCode::SUCCESS
         }
         Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, error.as_ref()),
+        },
+        Some(("keys", _)) => match block_on(replace_keys(&config)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, error.as_ref()),
         },
@@ -217,6 +229,11 @@ async fn show_or_revoke(
         return Ok(writeln!(io::stdout(), "revoked {id}")?);
     }
     Err(format!("there is no grant {id}").into())
+}
+
+async fn replace_keys(config: &Config) -> Result<(), Box<dyn Error + Send + Sync>> {
+    admin::client::replace_keys(admin_address(config)?).await?;
+    Ok(writeln!(io::stdout(), "the keys are replaced")?)
 }
 
 fn admin_address(config: &Config) -> Result<SocketAddr, Box<dyn Error + Send + Sync>> {

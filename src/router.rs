@@ -155,7 +155,9 @@ mod tests {
     async fn a_page_can_read_that_an_endpoint_has_failed() {
         let config = Config::from_settings([("rate_limits", "off")]).unwrap();
         let parts = Parts {
-            state: State::open(&config, None).await.unwrap(),
+            state: State::open(&config, None, Timestamp::default())
+                .await
+                .unwrap(),
             clock: Arc::new(BrokenClock),
             public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
             passcode: Arc::new(Passcode::generate()),

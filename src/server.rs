@@ -19,7 +19,7 @@ use crate::{
     model::resource::PublicUrl,
     router,
     secret::Passcode,
-    store::Store,
+    store::{KeyRing, Store},
     tunnel::{Tunnel, TunnelError},
     web::fetch::Fetcher,
 };
@@ -140,7 +140,7 @@ impl ServerBuilder {
     /// Binds the listeners and puts the rooms together.
     pub async fn bind(self) -> Result<Server, ServeError> {
         let mut config = self.config;
-        let state = State::open(&config, self.store).await?;
+        let state = State::open(&config, self.store, self.clock.now()).await?;
         let public = bind(config.listen, "--listen, LISTEN_ADDR").await?;
         let public_addr = public.local_addr()?;
         let admin = bind_admin(config.admin).await?;
@@ -294,8 +294,9 @@ impl Server {
                 stop.clone(),
             ));
         }
-        let sweeper = tokio::spawn(sweep(
+        let sweeper = tokio::spawn(keep_house(
             Arc::clone(&self.app.store),
+            self.app.keys.clone(),
             Arc::clone(&self.app.clock),
         ));
         let post = tokio::spawn(mcp::exchange_mail(Arc::clone(&self.app.mcp)));
@@ -336,10 +337,16 @@ async fn tunnel_ends(tunnel: &mut Option<Tunnel>) -> TunnelError {
     }
 }
 
-async fn sweep(store: Arc<dyn Store>, clock: Arc<dyn Clock>) {
+/// Sweeps out what has expired, and looks whether there are new keys.
+async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 2], clock: Arc<dyn Clock>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;
+        for ring in &keys {
+            if let Err(error) = ring.renew(&*store, clock.now()).await {
+                tracing::error!(error = %error, "the server's own keys could not be read");
+            }
+        }
         if let Err(error) = store.sweep(clock.now()).await {
             tracing::error!(error = %error, "what has expired could not be swept");
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::{Browser, McpClient, OAuthClient, Site, TestServer, connect};
+use crate::support::{Browser, McpClient, OAuthClient, Site, TestServer, Workshop, connect};
 
 /// The grants as the listener shows them.
 async fn grants(admin: &Site) -> Vec<Value> {
@@ -163,4 +163,41 @@ async fn the_private_listener_answers_to_loopback_names() {
             .await
             .expect(200);
     }
+}
+
+#[tokio::test]
+async fn keys_are_replaced_without_anybody_noticing() {
+    let shop = Workshop::with([("dpop_nonces", "on")]).await;
+    let client = shop.modern().await;
+    let client = client.declaring(json!({ "elicitation": { "form": {} } }));
+    let call = json!({ "name": "ask", "arguments": {} });
+    let asked = client.result("tools/call", &call).await;
+    let answered = |asked: &Value| {
+        let (key, _) = asked["inputRequests"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .next()
+            .unwrap();
+        let answer = json!({ "action": "accept", "content": { "name": "Ada" } });
+        json!({
+            "name": "ask",
+            "arguments": {},
+            "requestState": asked["requestState"],
+            "inputResponses": { key: answer },
+        })
+    };
+    let before = answered(&asked);
+    for _ in 0..2 {
+        let replaced = shop.admin().post("/keys").send().await;
+        assert_eq!(replaced.expect(204).body, "");
+    }
+    // What was sealed before is opened, and so is what is sealed now.
+    let result = client.result("tools/call", &before).await;
+    assert_eq!(result["content"][0]["text"], "Hello, Ada!");
+    let asked = client.result("tools/call", &call).await;
+    let result = client.result("tools/call", &answered(&asked)).await;
+    assert_eq!(result["content"][0]["text"], "Hello, Ada!");
+    // Nobody does that from outside.
+    shop.post("/keys").send().await.expect(404);
 }

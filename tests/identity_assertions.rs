@@ -193,6 +193,7 @@ async fn an_assertion_that_is_not_in_order_is_refused() {
         (claiming("iss", json!(null)), "iss"),
         (claiming("sub", json!(null)), "sub"),
         (claiming("sub", json!("")), "sub"),
+        (claiming("sub", json!("a\u{0}b")), "sub"),
         (claiming("aud", json!("https://other.example")), "(aud)"),
         (
             claiming("aud", json!(company.server.url("/token"))),

@@ -1,4 +1,4 @@
-//! The other end of the private listener: what the `grants` command asks a running server.
+//! The other end of the private listener: what the commands ask a running server.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -53,6 +53,15 @@ pub async fn revoke(admin: SocketAddr, id: &str) -> Result<bool, AdminClientErro
     match status {
         StatusCode::NO_CONTENT => Ok(true),
         StatusCode::NOT_FOUND => Ok(false),
+        status => Err(AdminClientError::Refused(status)),
+    }
+}
+
+/// Replaces the server's own keys.
+pub async fn replace_keys(admin: SocketAddr) -> Result<(), AdminClientError> {
+    let (status, _) = send(admin, Method::POST, "/keys").await?;
+    match status {
+        StatusCode::NO_CONTENT => Ok(()),
         status => Err(AdminClientError::Refused(status)),
     }
 }

@@ -6,7 +6,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, secret::ServerKey};
 
 /// How long the same nonce is handed out. It is good for as long again, so that nobody has to
 /// hurry.
@@ -16,22 +16,30 @@ const PERIOD: Duration = Duration::from_mins(5);
 ///
 /// All clients get the same one. It need not be secret: it only keeps proofs from being made
 /// ahead of time, and who cannot make it cannot do that.
-pub struct Nonces(Hmac<Sha256>);
+pub struct Nonces(Vec<Hmac<Sha256>>);
 
 impl Nonces {
-    /// Nonces that only a holder of this key can make.
+    /// Nonces that only a holder of these keys can make. The first makes new ones.
     #[expect(
         clippy::missing_panics_doc,
         reason = "a key of 32 bytes is always taken"
     )]
-    pub fn new(key: &[u8; 32]) -> Self {
-        Self(Hmac::new_from_slice(key).expect("an HMAC takes keys of any length"))
+    pub fn new(keys: &[ServerKey]) -> Self {
+        let macs = keys.iter().map(|key| {
+            Hmac::new_from_slice(key.expose()).expect("an HMAC takes keys of any length")
+        });
+        Self(macs.collect())
     }
 
     /// The nonce to hand out at this moment.
     pub fn current(&self, now: Timestamp) -> String {
-        let seal = self.sealing(period(now)).finalize();
-        URL_SAFE_NO_PAD.encode(seal.into_bytes())
+        let seal = self
+            .0
+            .first()
+            .map(|mac| sealing(mac, period(now)).finalize());
+        seal.map_or_else(String::new, |seal| {
+            URL_SAFE_NO_PAD.encode(seal.into_bytes())
+        })
     }
 
     /// Whether a nonce is one of ours, from this period or the one before.
@@ -40,14 +48,17 @@ impl Nonces {
             return false;
         };
         // Compared in a time that does not depend on where the two differ.
-        let is_of = |period| self.sealing(period).verify_slice(&presented).is_ok();
+        let is_of = |period| {
+            let mut macs = self.0.iter();
+            macs.any(|mac| sealing(mac, period).verify_slice(&presented).is_ok())
+        };
         let this = period(now);
         is_of(this) || this.checked_sub(1).is_some_and(is_of)
     }
+}
 
-    fn sealing(&self, period: u64) -> Hmac<Sha256> {
-        self.0.clone().chain_update(period.to_be_bytes())
-    }
+fn sealing(mac: &Hmac<Sha256>, period: u64) -> Hmac<Sha256> {
+    mac.clone().chain_update(period.to_be_bytes())
 }
 
 impl fmt::Debug for Nonces {
@@ -68,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_nonce_is_good_in_its_period_and_the_next() {
-        let nonces = Nonces::new(&[7; 32]);
+        let nonces = Nonces::new(&[ServerKey::from_bytes([7; 32])]);
         let nonce = nonces.current(START);
         let last = Duration::from_millis(299_999);
         assert_eq!(nonces.current(START + last), nonce);
@@ -89,9 +100,9 @@ mod tests {
 
     #[test]
     fn what_others_made_is_not_good() {
-        let nonces = Nonces::new(&[7; 32]);
+        let nonces = Nonces::new(&[ServerKey::from_bytes([7; 32])]);
         let good = nonces.current(START);
-        let foreign = Nonces::new(&[8; 32]).current(START);
+        let foreign = Nonces::new(&[ServerKey::from_bytes([8; 32])]).current(START);
         let cut = &good[..40];
         let padded = format!("{good}=");
         for nonce in ["", "nonce", "ä", &foreign, cut, &padded] {
@@ -102,7 +113,7 @@ mod tests {
 
     #[test]
     fn debug_output_gives_nothing_away() {
-        let debug = format!("{:?}", Nonces::new(&[7; 32]));
+        let debug = format!("{:?}", Nonces::new(&[ServerKey::from_bytes([7; 32])]));
         assert_eq!(debug, "Nonces([redacted])");
     }
 }

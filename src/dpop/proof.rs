@@ -183,6 +183,7 @@ mod tests {
 
     use super::*;
     use crate::jose::{Algorithm, signing::SigningKey};
+    use crate::secret::ServerKey;
 
     /// RFC 9449 §4.1.
     const FOR_A_TOKEN: &str = concat!(
@@ -220,7 +221,7 @@ mod tests {
     }
 
     fn nonces() -> Nonces {
-        Nonces::new(&[7; 32])
+        Nonces::new(&[ServerKey::from_bytes([7; 32])])
     }
 
     fn good_header(key: &SigningKey) -> Value {
@@ -416,7 +417,7 @@ mod tests {
             (json!(nonces().current(ago(5))), Ok(true)),
             (json!(nonces().current(ago(10))), Err(ProofError::UseNonce)),
             (
-                json!(Nonces::new(&[8; 32]).current(NOW)),
+                json!(Nonces::new(&[ServerKey::from_bytes([8; 32])]).current(NOW)),
                 Err(ProofError::UseNonce),
             ),
             (json!(""), Err(ProofError::UseNonce)),

@@ -38,8 +38,7 @@ use crate::{
         resource::{MCP_PATH, PublicUrl},
         scope::ScopeCatalogue,
     },
-    secret::ServerKey,
-    store::{McpSessions, SessionMail},
+    store::{KeyRing, McpSessions, SessionMail},
     web::{
         cors,
         origin::{AllowedHosts, AllowedOrigins},
@@ -50,7 +49,6 @@ use feature::{Changes, Features};
 use guard::UnknownHosts;
 use legacy::Runtimes;
 pub use legacy::exchange_mail;
-use modern::StateSealer;
 use tasks::TaskTable;
 
 /// What this room works with.
@@ -86,7 +84,8 @@ pub struct McpState {
 /// What the room keeps for itself.
 pub struct McpInternal {
     runtimes: Runtimes,
-    states: StateSealer,
+    /// Seals what clients carry between the rounds of a call.
+    states: Arc<KeyRing>,
     tasks: TaskTable,
     unknown_hosts: UnknownHosts,
     /// Tells this process from the others.
@@ -95,10 +94,10 @@ pub struct McpInternal {
 
 impl McpInternal {
     /// `states` seals what clients carry between the rounds of a call.
-    pub fn new(states: &ServerKey) -> Self {
+    pub fn new(states: Arc<KeyRing>) -> Self {
         Self {
             runtimes: Runtimes::default(),
-            states: StateSealer::new(states),
+            states,
             tasks: TaskTable::default(),
             unknown_hosts: UnknownHosts::default(),
             replica: Uuid::new_v4(),

@@ -61,8 +61,16 @@ pub enum News {
     Ended(Digest),
     /// What a session subscribes to has changed.
     SubscriptionsChanged(Digest),
-    /// A client has come back for a stream, and reads it at the sender's.
+    /// A client has come back for a stream, and will read it at the sender's: whoever has it lets it
+    /// go.
     TakenOver {
+        /// In which session.
+        session: Digest,
+        /// Which stream.
+        stream: u64,
+    },
+    /// The sender has let it go: all that it knew is kept.
+    LetGo {
         /// In which session.
         session: Digest,
         /// Which stream.

@@ -10,7 +10,7 @@ use crate::{
     dpop::{Expected, Nonces, Proof, ProofError},
     jose::Thumbprint,
     model::client::{Client, ClientId},
-    store::{Replays, StoreError},
+    store::{KeyRing, Replays, StoreError},
 };
 
 /// The header with the proof.
@@ -19,14 +19,18 @@ const HEADER: &str = "dpop";
 /// What proofs have to be like.
 #[derive(Debug, Clone)]
 pub struct ProofRules {
-    /// The nonces that are ours.
-    pub nonces: Arc<Nonces>,
+    /// What the nonces that are ours are made with.
+    pub nonces: Arc<KeyRing>,
     /// Whether there must be one in every proof (RFC 9449 §8). It keeps proofs from being made
     /// ahead of time, and costs clients a second request now and then.
     pub nonce_required: bool,
 }
 
 impl ProofRules {
+    pub(super) fn nonces(&self, now: Timestamp) -> Nonces {
+        Nonces::new(&self.nonces.keys(now))
+    }
+
     /// Holds a proof against the request that it came with. It has not been used up yet.
     pub(super) fn check(
         &self,
@@ -40,7 +44,7 @@ impl ProofRules {
             htu: url,
             access_token,
             now,
-            nonces: &self.nonces,
+            nonces: &self.nonces(now),
         };
         let proof = Proof::check(proof, &expected)?;
         if self.nonce_required && !proof.nonce_was_sent {
@@ -144,8 +148,8 @@ impl Possession {
 fn refused(oauth: &OAuthState, error: &ProofError) -> OAuthError {
     match error {
         ProofError::UseNonce => {
-            let nonce = oauth.proofs.nonces.current(oauth.clock.now());
-            OAuthError::UseNonce(nonce)
+            let now = oauth.clock.now();
+            OAuthError::UseNonce(oauth.proofs.nonces(now).current(now))
         }
         error => OAuthError::InvalidProof(error.to_string()),
     }

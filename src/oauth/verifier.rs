@@ -85,7 +85,7 @@ impl StoreVerifier {
 
     fn refused(&self, error: &ProofError, now: Timestamp) -> AccessError {
         match error {
-            ProofError::UseNonce => AccessError::UseNonce(self.proofs.nonces.current(now)),
+            ProofError::UseNonce => AccessError::UseNonce(self.proofs.nonces(now).current(now)),
             error => AccessError::InvalidProof(error.to_string()),
         }
     }

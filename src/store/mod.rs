@@ -6,6 +6,7 @@
 //!
 //! The traits are object-safe. Every engine passes `tests/store_contract.rs`.
 
+mod key_ring;
 mod memory;
 mod sql;
 
@@ -14,6 +15,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
+pub use key_ring::{KeyRing, replace_key};
 pub use memory::MemoryStore;
 pub use sql::{OpenError, SqlStore};
 
@@ -336,9 +338,28 @@ pub trait Replays: Send + Sync {
 /// The server's own keys, the same on every replica and after a restart.
 #[async_trait]
 pub trait Keys: Send + Sync {
-    /// The key of that name. The first who asks for it has it made.
-    async fn key(&self, name: &str) -> Result<ServerKey>;
+    /// The keys of that name, the newest first. The first who asks has one made.
+    async fn keys(&self, name: &str, now: Timestamp) -> Result<Vec<DatedKey>>;
+
+    /// Makes the key of that generation, unless somebody has. Those before it are kept for
+    /// [`KEY_OPENS_FOR`].
+    async fn add_key(&self, name: &str, generation: u64, now: Timestamp) -> Result<()>;
 }
+
+/// One of the server's own keys.
+#[derive(Debug, Clone)]
+pub struct DatedKey {
+    /// Which of its name it is: the higher the newer.
+    pub generation: u64,
+    /// The key.
+    pub key: ServerKey,
+    /// When it was made.
+    pub made_at: Timestamp,
+}
+
+/// How long a key still opens what it has sealed, from when there is a newer one. Nothing that is
+/// sealed lasts longer than half an hour.
+pub const KEY_OPENS_FOR: Duration = Duration::from_hours(1);
 
 /// Everything that the server remembers.
 #[async_trait]

@@ -7,6 +7,7 @@
 use remote_mcp_auth::{
     clock::Timestamp,
     dpop::{Expected, Nonces, Proof},
+    secret::ServerKey,
 };
 
 use super::request_state::changed;
@@ -31,7 +32,7 @@ pub(crate) fn holds(input: &[u8]) {
         htu: "https://server.example.com/token",
         access_token: None,
         now: Timestamp::from_millis(1_562_262_616_000),
-        nonces: &Nonces::new(&[7; 32]),
+        nonces: &Nonces::new(&[ServerKey::mint()]),
     };
     let is_good = Proof::check(&proof, &expected).is_ok();
     assert_eq!(is_good, proof == EXAMPLE, "{proof}");

@@ -4,8 +4,9 @@
 use std::{sync::Arc, time::Duration};
 
 use remote_mcp_auth::{
+    clock::Timestamp,
     model::grant::Revocation,
-    store::{Redemption, RefreshOutcome, SqlStore, Store},
+    store::{KEY_OPENS_FOR, Redemption, RefreshOutcome, SqlStore, Store},
 };
 use tempfile::TempDir;
 use tokio::time::timeout;
@@ -13,8 +14,8 @@ use tokio::time::timeout;
 use super::{
     LIMITS,
     given::{
-        MANY, NOW, answer, at_once, client, client_id, code_of, digest, issue, let_in, opens,
-        pending, successor,
+        MANY, MINUTE, NOW, answer, at_once, before, client, client_id, code_of, digest, issue,
+        let_in, opens, pending, successor,
     },
 };
 use crate::support::postgres;
@@ -124,13 +125,39 @@ async fn exactly_one_of_all_callers_is_first_on_postgres() {
 async fn all_have_the_same_keys(pair: Pair) {
     let keys = at_once(|number| {
         let store = Arc::clone(&pair[number % 2]);
-        async move { *store.key("states").await.unwrap().expose() }
+        async move { store.keys("states", NOW).await.unwrap() }
     });
     let keys = keys.await;
-    assert!(keys.iter().all(|(_, key)| *key == keys[0].1));
-    let other = pair[0].key("others").await.unwrap();
-    assert_ne!(*other.expose(), keys[0].1);
+    let first = *keys[0].1[0].key.expose();
+    for (_, keys) in &keys {
+        assert_eq!((keys.len(), *keys[0].key.expose()), (1, first));
+    }
+    let other = pair[0].keys("others", NOW).await.unwrap();
+    assert_ne!(*other[0].key.expose(), first);
     assert_eq!(keys.len(), MANY);
+
+    // Of all who want the next one, one makes it, and it lies before the others.
+    at_once(|number| {
+        let store = Arc::clone(&pair[number % 2]);
+        async move { store.add_key("states", 1, NOW + MINUTE).await.unwrap() }
+    })
+    .await;
+    for store in &pair {
+        let keys = store.keys("states", NOW).await.unwrap();
+        let dates: Vec<(u64, Timestamp)> = keys
+            .iter()
+            .map(|key| (key.generation, key.made_at))
+            .collect();
+        assert_eq!(dates, [(1, NOW + MINUTE), (0, NOW)]);
+        assert_eq!(*keys[1].key.expose(), first);
+    }
+    // The old one goes some time after it was replaced.
+    let replaced = NOW + MINUTE + KEY_OPENS_FOR;
+    for (now, left) in [(before(replaced), 2), (replaced, 1)] {
+        pair[0].sweep(now).await.unwrap();
+        let keys = pair[1].keys("states", NOW).await.unwrap();
+        assert_eq!(keys.len(), left);
+    }
 }
 
 #[tokio::test]

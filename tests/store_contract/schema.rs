@@ -6,7 +6,7 @@ use remote_mcp_auth::store::{Keys as _, OpenError, SqlStore};
 use sqlx::{Connection as _, Executor as _, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
-use super::LIMITS;
+use super::{LIMITS, given::NOW};
 use crate::support::postgres;
 
 /// As a version with one more step in its schema's history would leave it.
@@ -55,7 +55,7 @@ async fn a_newer_schema_is_refused_on_postgres() {
 async fn nobody_else_can_read_the_file() {
     let home = TempDir::new().unwrap();
     let store = SqlStore::sqlite(&home.path().join("state.db"), LIMITS).await;
-    store.unwrap().key("states").await.unwrap();
+    store.unwrap().keys("states", NOW).await.unwrap();
     let mut files = 0;
     for entry in fs::read_dir(home.path()).unwrap() {
         let entry = entry.unwrap();

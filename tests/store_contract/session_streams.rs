@@ -233,6 +233,7 @@ pub(super) async fn mail_is_heard_by_whoever_listens(store: Arc<dyn Store>) {
         News::Ended(session),
         News::SubscriptionsChanged(session),
         News::TakenOver { session, stream: 1 },
+        News::LetGo { session, stream: 1 },
         News::WhoRuns { session, stream: 1 },
         News::Runs { session, stream: 1 },
         News::Changed {

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
-    time::{Instant, interval, sleep_until},
+    time::{Instant, interval, sleep_until, timeout},
 };
 
 use super::{EventId, EventLog, Session, SessionRuntime, keeper::Keeper};
@@ -28,10 +28,13 @@ use crate::{
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// How long whoever has a call may take to say so.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long a replica may take to let go of a stream. One that is gone says nothing.
+const LETS_GO_WITHIN: Duration = Duration::from_millis(500);
 
 /// How often they are asked.
-const ASK_EVERY: Duration = Duration::from_secs(10);
+const ASK_EVERY: Duration = Duration::from_secs(5);
 
 /// Tells the other replicas, if there can be any.
 pub(super) async fn tell(mcp: &McpState, news: News) {
@@ -102,7 +105,12 @@ async fn hear(mcp: &Arc<McpState>, news: News) {
         }
         News::TakenOver { session, stream } => {
             if let Some(runtime) = runtimes.existing(&session) {
-                runtime.release(stream);
+                // Other mail need not wait for it.
+                let mcp = Arc::clone(mcp);
+                tokio::spawn(async move {
+                    runtime.let_go(stream).await;
+                    tell(&mcp, News::LetGo { session, stream }).await;
+                });
             }
         }
         News::WhoRuns { session, stream } => {
@@ -112,7 +120,7 @@ async fn hear(mcp: &Arc<McpState>, news: News) {
             }
         }
         // For whoever asked; they listen themselves.
-        News::Runs { .. } => {}
+        News::LetGo { .. } | News::Runs { .. } => {}
         News::Changed { what, which } => {
             if let Some(change) = change_of(&what, which) {
                 mcp.changes.tell_here(change);
@@ -166,8 +174,9 @@ fn change_of(what: &str, which: Option<Box<str>>) -> Option<Change> {
 /// A stream that a client comes back to and that is not of this process.
 pub(super) struct Resumed {
     pub(super) log: Arc<EventLog>,
-    /// Whether it is the one for messages that belong to no request.
-    pub(super) is_listening: bool,
+    /// If it is the one for messages that belong to no request: what has changed since it was taken
+    /// over.
+    pub(super) changes: Option<Receiver<Change>>,
 }
 
 /// Goes on with a stream that another process began, if there is such a one.
@@ -178,10 +187,18 @@ pub(super) async fn resume(
     last: EventId,
 ) -> Option<Resumed> {
     let keeper = Keeper::of(&mcp.mail, &mcp.clock, session.id)?;
-    let kept = keeper.find(last.stream, Some(last.event)).await?;
+    let mut kept = keeper.find(last.stream, Some(last.event)).await?;
     let is_listening = kept.request.is_none();
     if is_listening && kept.is_finished {
         return None;
+    }
+    let mut changes = None;
+    if is_listening {
+        // In this order: what is told from here on is heard here, and what was told before is kept
+        // when the other lets go. Something may come twice, and nothing is missed.
+        changes = Some(mcp.changes.listen());
+        take_over(mcp, session.id, last.stream).await;
+        kept = keeper.find(last.stream, Some(last.event)).await?;
     }
     // Who reads along keeps nothing: whoever writes does.
     let keeps = is_listening.then(|| keeper.clone());
@@ -193,8 +210,6 @@ pub(super) async fn resume(
     let log = Arc::new(log);
     runtime.adopt(&log);
     if is_listening {
-        let (session, stream) = (session.id, last.stream);
-        tell(mcp, News::TakenOver { session, stream }).await;
         runtime.listen_to(&log);
     } else if kept.is_finished {
         log.close();
@@ -208,7 +223,26 @@ pub(super) async fn resume(
         };
         tokio::spawn(following.follow());
     }
-    Some(Resumed { log, is_listening })
+    Some(Resumed { log, changes })
+}
+
+/// Has whoever has the stream let it go. They may be gone themselves.
+async fn take_over(mcp: &McpState, session: Digest, stream: u64) {
+    let mut mail = mcp.mail.mail();
+    tell(mcp, News::TakenOver { session, stream }).await;
+    let let_go = heard_of(&mut mail, News::LetGo { session, stream });
+    let _ = timeout(LETS_GO_WITHIN, let_go).await;
+}
+
+/// Comes back when some replica has said that.
+async fn heard_of(mail: &mut Receiver<Mail>, news: News) {
+    loop {
+        match mail.recv().await {
+            Ok(mail) if mail.news == news => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => return std::future::pending().await,
+        }
+    }
 }
 
 /// Reads along a stream that is written elsewhere.
@@ -222,6 +256,8 @@ struct Following {
 
 impl Following {
     async fn follow(self) {
+        let (session, stream) = (self.session, self.log.number());
+        let somebody = News::Runs { session, stream };
         let mut mail = self.mcp.mail.mail();
         let mut look = interval(FOLLOW_EVERY);
         let mut ask = interval(ASK_EVERY);
@@ -240,11 +276,10 @@ impl Following {
                     }
                 }
                 _ = ask.tick() => {
-                    let (session, stream) = (self.session, self.log.number());
                     tell(&self.mcp, News::WhoRuns { session, stream }).await;
                     verdict = Some(Instant::now() + PATIENCE);
                 }
-                () = self.somebody_runs_it(&mut mail) => verdict = None,
+                () = heard_of(&mut mail, somebody.clone()) => verdict = None,
                 () = sleep_until(judged_at), if verdict.is_some() => {
                     // It may have ended well in the last moment.
                     if !self.look().await {
@@ -266,18 +301,6 @@ impl Following {
             self.log.append(event.number, &event.message);
         }
         kept.is_finished
-    }
-
-    async fn somebody_runs_it(&self, mail: &mut Receiver<Mail>) {
-        let (session, stream) = (self.session, self.log.number());
-        let wanted = News::Runs { session, stream };
-        loop {
-            match mail.recv().await {
-                Ok(mail) if mail.news == wanted => return,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return std::future::pending().await,
-            }
-        }
     }
 
     /// The call went down with its process: the client is told, wherever it comes back to.

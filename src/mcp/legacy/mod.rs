@@ -5,6 +5,7 @@ mod elsewhere;
 mod event_log;
 mod handshake;
 mod keeper;
+mod listening;
 mod runtime;
 mod sessions;
 
@@ -16,7 +17,6 @@ use axum::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::sync::broadcast::error::RecvError;
 
 pub use elsewhere::exchange_mail;
 pub(super) use runtime::{Runtimes, SessionRuntime};
@@ -26,7 +26,7 @@ use super::{
     dispatch::{self, Fault, Prepared},
     era::{Era, LegacyVersion},
     exchange::Exchange,
-    feature::{Changes, LogLevel},
+    feature::LogLevel,
     guard,
     jsonrpc::{
         self, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError,
@@ -66,20 +66,21 @@ pub(super) async fn get(exchange: &Exchange<'_>) -> Result<Response, Rejection<'
         Some(last) => elsewhere::resume(mcp, session, &runtime, last).await,
         None => None,
     };
-    let (log, is_listening, read_from) = if let Some(resumed) = resumed {
-        (resumed.log, resumed.is_listening, read_from)
+    let (log, changes, read_from) = if let Some(resumed) = resumed {
+        (resumed.log, resumed.changes, read_from)
     } else {
+        let changes = mcp.changes.listen();
         let keeper = Keeper::of(&mcp.mail, &mcp.clock, session.id);
         let log = runtime.listen(session.version, keeper).await;
-        (log, true, None)
+        (log, Some(changes), None)
     };
     // Changes are forwarded while somebody reads, so reading comes first.
     let response = stream(exchange, &runtime, &log, read_from, false);
-    if is_listening {
+    if let Some(changes) = changes {
         let owner = SessionOwner::of(exchange.authorization);
         let subscriptions = mcp.sessions.subscriptions(&owner, &session.id).await?;
         runtime.set_subscriptions(owner, subscriptions);
-        forward_changes(&mcp.changes, &runtime, &log);
+        listening::forward(changes, &runtime, &log);
     }
     Ok(response)
 }
@@ -336,30 +337,6 @@ async fn notification(
     }
 }
 
-/// Passes changes on to a session's stream for as long as somebody reads it, or may come back for
-/// what was missed.
-fn forward_changes(changes: &Changes, runtime: &Arc<SessionRuntime>, log: &Arc<EventLog>) {
-    let mut changes = changes.listen();
-    let runtime = Arc::clone(runtime);
-    let log = Arc::clone(log);
-    tokio::spawn(async move {
-        let abandoned = log.abandoned();
-        tokio::pin!(abandoned);
-        loop {
-            tokio::select! {
-                () = runtime.ended.cancelled() => return,
-                () = &mut abandoned => return log.finish().await,
-                change = changes.recv() => match change {
-                    Ok(change) => runtime.tell(&log, &change).await,
-                    // Some were missed; the client reads lists anew at the next one.
-                    Err(RecvError::Lagged(_)) => {}
-                    Err(RecvError::Closed) => return,
-                },
-            }
-        }
-    });
-}
-
 fn stream(
     exchange: &Exchange<'_>,
     runtime: &SessionRuntime,
@@ -426,43 +403,5 @@ fn reply_outcome(
             jsonrpc::respond(StatusCode::INTERNAL_SERVER_ERROR, body)
         }
         outcome => exchange.reply(answer(id, outcome)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::StreamExt as _;
-
-    use super::*;
-    use crate::mcp::feature::Change;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_listener_that_comes_back_gets_what_it_missed_and_what_follows() {
-        let version = LegacyVersion::parse("2025-11-25").unwrap();
-        let changes = Changes::default();
-        let runtime = Arc::new(SessionRuntime::default());
-        let log = runtime.listen(version, None).await;
-        let mut events = log.read(None);
-        forward_changes(&changes, &runtime, &log);
-        let primed = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
-        let id = primed.lines().find_map(|line| line.strip_prefix("id: "));
-        let last = EventId::parse(id.unwrap()).unwrap();
-        drop(events);
-
-        changes.tell(Change::Tools);
-        tokio::time::sleep(std::time::Duration::from_mins(1)).await;
-        let log = runtime.resume(last).unwrap();
-        let mut events = log.read(Some(last.event));
-        changes.tell(Change::Prompts);
-        for list in ["tools", "prompts"] {
-            let event = String::from_utf8(events.next().await.unwrap().to_vec()).unwrap();
-            assert!(event.contains(&format!("{list}/list_changed")), "{event}");
-        }
-        drop(events);
-
-        // Hours later there is nothing to come back for: a new stream begins.
-        tokio::time::sleep(std::time::Duration::from_hours(1)).await;
-        assert!(log.is_finished());
-        assert!(runtime.resume(last).is_none());
     }
 }

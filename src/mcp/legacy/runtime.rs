@@ -7,12 +7,13 @@ use std::{
 };
 
 use serde_json::{Value, json, value::RawValue};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     event_log::{EventId, EventLog},
     keeper::Keeper,
+    listening::{Forwarder, LetGo},
 };
 use crate::{
     mcp::{
@@ -76,6 +77,8 @@ struct State {
     next_request: u64,
     waiting: HashMap<u64, oneshot::Sender<Option<Value>>>,
     running: HashMap<Box<str>, CancellationToken>,
+    /// Whoever passes changes on to them.
+    forwarder: Option<Forwarder>,
     /// Whose session it is, once somebody has listened to it.
     owner: Option<SessionOwner>,
     /// The resources that its listener wants to know of.
@@ -91,6 +94,7 @@ impl Default for State {
             next_request: random_beginning(),
             waiting: HashMap::new(),
             running: HashMap::new(),
+            forwarder: None,
             owner: None,
             subscriptions: HashSet::new(),
         }
@@ -217,21 +221,18 @@ impl SessionRuntime {
     }
 
     /// Sends a change to the stream for such messages, if the session wants to know.
-    pub(super) async fn tell(&self, stream: &Arc<EventLog>, change: &Change) {
-        if let Some(message) = self.news_for(stream, change) {
+    pub(super) async fn tell(&self, change: &Change) {
+        if let Some((stream, message)) = self.news_for(change) {
             stream.push(message.to_string().as_bytes()).await;
         }
     }
 
-    fn news_for(&self, stream: &Arc<EventLog>, change: &Change) -> Option<Value> {
+    fn news_for(&self, change: &Change) -> Option<(Arc<EventLog>, Value)> {
         let state = self.lock();
         let newest_first = state.listening.iter().rev();
         let mut logs = newest_first.filter_map(|number| state.streams.get(number));
         let newest = logs.clone().next();
-        let is_listening = logs
-            .find(|log| log.is_read())
-            .or(newest)
-            .is_some_and(|log| Arc::ptr_eq(log, stream));
+        let stream = logs.find(|log| log.is_read()).or(newest)?;
         let params = match change {
             Change::Tools | Change::Prompts | Change::Resources => None,
             Change::Resource(uri) if state.subscriptions.contains(&**uri) => {
@@ -239,14 +240,43 @@ impl SessionRuntime {
             }
             Change::Resource(_) | Change::Task(_) => return None,
         };
-        if !is_listening {
-            return None;
-        }
         let mut message = json!({ "jsonrpc": "2.0", "method": change.method() });
         if let (Some(params), Some(message)) = (params, message.as_object_mut()) {
             message.insert("params".to_owned(), params);
         }
-        Some(message)
+        Some((Arc::clone(stream), message))
+    }
+
+    /// Where whoever forwards changes will be asked; `None` if somebody does already.
+    pub(super) fn begin_forwarding(&self) -> Option<mpsc::UnboundedReceiver<LetGo>> {
+        let mut state = self.lock();
+        let is_done = |forwarder: &Forwarder| !forwarder.is_closed();
+        if state.forwarder.as_ref().is_some_and(is_done) {
+            return None;
+        }
+        let (forwarder, asked) = mpsc::unbounded_channel();
+        state.forwarder = Some(forwarder);
+        Some(asked)
+    }
+
+    /// Nobody comes back to a stream.
+    pub(super) fn stop_listening(&self, stream: u64) {
+        let mut state = self.lock();
+        state.listening.retain(|number| *number != stream);
+        state.streams.remove(&stream);
+        if state.listening.is_empty() {
+            state.forwarder = None;
+        }
+    }
+
+    /// Lets go of a stream that somebody else takes over. All that was told before is on it then.
+    pub(super) async fn let_go(&self, stream: u64) {
+        let forwarder = self.lock().forwarder.clone();
+        let (done, is_done) = oneshot::channel();
+        let asked = forwarder.map(|forwarder| forwarder.send(LetGo { stream, done }));
+        if !matches!(asked, Some(Ok(()))) || is_done.await.is_err() {
+            self.release(stream);
+        }
     }
 
     /// A request of ours, and where its answer will come.

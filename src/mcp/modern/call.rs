@@ -18,7 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Answer, Cache, Modern, Request, complete, request_state::fingerprint, server_meta, told,
+    Answer, Cache, Modern, Request, complete,
+    request_state::{StateSealer, fingerprint},
+    server_meta, told,
 };
 use crate::mcp::{
     McpState,
@@ -101,7 +103,7 @@ fn earlier_answers(
                 let request = fingerprint(request.method, request.params.text());
                 let authorization = modern.exchange.authorization;
                 let now = mcp.clock.now();
-                let states = &mcp.internal.states;
+                let states = StateSealer::new(&mcp.internal.states.keys(now));
                 states.open(&state, authorization, &request, now)
             })
             .ok_or_else(|| {
@@ -193,7 +195,7 @@ impl Call {
         let authorization = &self.context.authorization;
         let now = self.mcp.clock.now();
         let answers = self.context.lock_answers();
-        let states = &self.mcp.internal.states;
+        let states = StateSealer::new(&self.mcp.internal.states.keys(now));
         states.seal(authorization, &request, answers.used(), now)
     }
 }

@@ -13,7 +13,6 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json, value::RawValue};
 
 pub(super) use envelope::VERSION_HEADER;
-pub(super) use request_state::StateSealer;
 
 use super::{
     dispatch::{self, Fault, Prepared},

@@ -22,7 +22,7 @@ const LIFETIME: Duration = Duration::from_mins(30);
 const NONCE: usize = 12;
 
 /// Seals and opens states.
-pub(in crate::mcp) struct StateSealer(ChaCha20Poly1305);
+pub(super) struct StateSealer(Vec<ChaCha20Poly1305>);
 
 #[derive(Serialize, Deserialize)]
 struct State<'a> {
@@ -48,9 +48,11 @@ pub(super) fn fingerprint(method: &str, params: &str) -> String {
 }
 
 impl StateSealer {
-    /// What is sealed with a key is opened by whoever has it: on every replica.
-    pub(in crate::mcp) fn new(key: &ServerKey) -> Self {
-        Self(ChaCha20Poly1305::new(&Key::from(*key.expose())))
+    /// What is sealed with a key is opened by whoever has it: on every replica. The first one seals.
+    pub(super) fn new(keys: &[ServerKey]) -> Self {
+        let ciphers = keys.iter();
+        let ciphers = ciphers.map(|key| ChaCha20Poly1305::new(&Key::from(*key.expose())));
+        Self(ciphers.collect())
     }
 
     /// Seals the answers so far.
@@ -70,7 +72,8 @@ impl StateSealer {
         };
         let nonce = random_bytes::<NONCE>();
         let state = serde_json::to_vec(&state).ok()?;
-        let sealed = self.0.encrypt(&Nonce::from(nonce), state.as_slice()).ok()?;
+        let cipher = self.0.first()?;
+        let sealed = cipher.encrypt(&Nonce::from(nonce), state.as_slice()).ok()?;
         Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
 
@@ -84,7 +87,9 @@ impl StateSealer {
     ) -> Option<Map<String, Value>> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let opened = self.0.decrypt(&Nonce::from(*nonce), sealed).ok()?;
+        let mut ciphers = self.0.iter();
+        let opened =
+            ciphers.find_map(|cipher| cipher.decrypt(&Nonce::from(*nonce), sealed).ok())?;
         let state: State<'_> = serde_json::from_slice(&opened).ok()?;
         let is_good = state.user == authorization.user.as_str()
             && state.client == authorization.client.as_str()

@@ -166,6 +166,10 @@ fn judge<'a>(
     }
     let subject = claims.sub.filter(|subject| !subject.is_empty());
     let subject = subject.ok_or(ClaimsError::Missing("sub"))?;
+    // It will be read in lists and logs, and not every database can keep it.
+    if subject.chars().any(char::is_control) {
+        return Err(ClaimsError::Malformed("sub").into());
+    }
     let jti = claims.jti.ok_or(ClaimsError::Missing("jti"))?;
     let text = |name| all.get(name).and_then(Value::as_str);
     if text("client_id") != Some(client.id.as_str()) {

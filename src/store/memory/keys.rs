@@ -6,17 +6,51 @@ use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
+    clock::Timestamp,
     secret::ServerKey,
-    store::{Keys, Result},
+    store::{DatedKey, KEY_OPENS_FOR, Keys, Result},
 };
 
-pub(super) type KeyTable = HashMap<String, ServerKey>;
+/// By name, the newest last.
+#[derive(Default)]
+pub(super) struct KeyTable(HashMap<String, Vec<DatedKey>>);
+
+impl KeyTable {
+    /// Makes a key, if it would be the newest.
+    fn add(&mut self, name: &str, generation: u64, now: Timestamp) {
+        let keys = self.0.entry(name.to_owned()).or_default();
+        if keys
+            .last()
+            .is_none_or(|newest| newest.generation < generation)
+        {
+            keys.push(DatedKey {
+                generation,
+                key: ServerKey::mint(),
+                made_at: now,
+            });
+        }
+    }
+
+    pub(super) fn sweep(&mut self, now: Timestamp) {
+        for keys in self.0.values_mut() {
+            let is_replaced = |key: &DatedKey| key.made_at + KEY_OPENS_FOR <= now;
+            let newest = keys.iter().rposition(is_replaced).unwrap_or(0);
+            keys.drain(..newest);
+        }
+    }
+}
 
 #[async_trait]
 impl Keys for MemoryStore {
-    async fn key(&self, name: &str) -> Result<ServerKey> {
-        let keys = &mut self.write().keys;
-        let key = keys.entry(name.to_owned()).or_insert_with(ServerKey::mint);
-        Ok(key.clone())
+    async fn keys(&self, name: &str, now: Timestamp) -> Result<Vec<DatedKey>> {
+        let table = &mut self.write().keys;
+        table.add(name, 0, now);
+        let keys = table.0.get(name).into_iter().flatten();
+        Ok(keys.rev().cloned().collect())
+    }
+
+    async fn add_key(&self, name: &str, generation: u64, now: Timestamp) -> Result<()> {
+        self.write().keys.add(name, generation, now);
+        Ok(())
     }
 }

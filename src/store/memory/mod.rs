@@ -100,6 +100,7 @@ impl Store for MemoryStore {
             self.write().mcp_sessions.sweep(&owner, now);
         }
         self.write().session_streams.sweep(now);
+        self.write().keys.sweep(now);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::{REPLAY_MEMORY, Result, STREAM_KEPT},
+    store::{KEY_OPENS_FOR, REPLAY_MEMORY, Result, STREAM_KEPT},
 };
 
 /// How many rows go at once: few enough that nobody waits for it.
@@ -54,6 +54,12 @@ const ANSWERED: &str = "UPDATE refresh_tokens SET answer = NULL WHERE digest IN 
 const STREAMS: &str = "DELETE FROM mcp_streams WHERE (session_id, stream) IN \
      (SELECT session_id, stream FROM mcp_streams WHERE last_event_at <= $1 LIMIT $2)";
 
+/// Keys that have been replaced for long enough.
+const KEYS: &str = "DELETE FROM server_keys WHERE (name, generation) IN \
+     (SELECT elder.name, elder.generation FROM server_keys elder JOIN server_keys newer \
+         ON newer.name = elder.name AND newer.generation > elder.generation \
+         WHERE newer.made_at <= $1 LIMIT $2)";
+
 impl SqlStore {
     pub(super) async fn sweep_everything(&self, now: Timestamp) -> Result<()> {
         if !self.may_sweep(now).await? {
@@ -64,6 +70,7 @@ impl SqlStore {
             (REDEEMED, now - REPLAY_MEMORY),
             (ANSWERED, now),
             (STREAMS, now - STREAM_KEPT),
+            (KEYS, now - KEY_OPENS_FOR),
         ];
         for (text, moment) in expired.into_iter().chain(later) {
             self.in_batches(&sql(text).bind(moment).bind(BATCH)).await?;

@@ -159,8 +159,12 @@ CREATE INDEX replays_by_end ON replays (until);
 
 -- Keys of the server itself, the same on every replica.
 CREATE TABLE server_keys (
-    name TEXT PRIMARY KEY,
-    key BYTEA NOT NULL
+    name TEXT NOT NULL,
+    -- The higher the newer.
+    generation BIGINT NOT NULL,
+    key BYTEA NOT NULL,
+    made_at BIGINT NOT NULL,
+    PRIMARY KEY (name, generation)
 );
 
 -- Who does what only one replica should do at a time.

@@ -159,8 +159,12 @@ CREATE INDEX replays_by_end ON replays (until);
 
 -- Keys of the server itself, the same on every replica.
 CREATE TABLE server_keys (
-    name TEXT NOT NULL PRIMARY KEY,
-    key BLOB NOT NULL
+    name TEXT NOT NULL,
+    -- The higher the newer.
+    generation INTEGER NOT NULL,
+    key BLOB NOT NULL,
+    made_at INTEGER NOT NULL,
+    PRIMARY KEY (name, generation)
 ) STRICT, WITHOUT ROWID;
 
 -- Who does what only one replica should do at a time.
