@@ -49,7 +49,7 @@ pub(crate) struct State {
     store: Arc<dyn Store>,
     /// Seals what clients carry between the rounds of a call.
     states: ServerKey,
-    /// Makes the nonces of proofs.
+    /// Makes the nonces of proofs of possession.
     nonces: ServerKey,
 }
 
@@ -65,19 +65,21 @@ pub enum StateError {
 }
 
 impl State {
-    /// Opens the engine that the configuration names, unless there is one.
+    /// Opens the engine that the configuration names, unless one is given.
     pub(crate) async fn open(
         config: &Config,
-        store: Option<Arc<dyn Store>>,
+        given: Option<Arc<dyn Store>>,
     ) -> Result<Self, StateError> {
-        let store = match store {
+        let store = match given {
             Some(store) => store,
             None => open_store(config).await?,
         };
+        let states = store.key("request states").await?;
+        let nonces = store.key("dpop nonces").await?;
         Ok(Self {
-            states: store.key("request states").await?,
-            nonces: store.key("DPoP nonces").await?,
             store,
+            states,
+            nonces,
         })
     }
 }

@@ -92,7 +92,7 @@ impl Digest {
         Self(bytes)
     }
 
-    /// Reads what [`to_base64url`](Self::to_base64url) wrote.
+    /// A digest that was written with [`to_base64url`](Self::to_base64url).
     pub(crate) fn from_base64url(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)

@@ -83,15 +83,6 @@ pub struct McpState {
     pub internal: McpInternal,
 }
 
-/// Names a process among those that serve the same sessions.
-struct ReplicaId(Uuid);
-
-impl Default for ReplicaId {
-    fn default() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
 /// What the room keeps for itself.
 pub struct McpInternal {
     runtimes: Runtimes,
@@ -99,7 +90,7 @@ pub struct McpInternal {
     tasks: TaskTable,
     unknown_hosts: UnknownHosts,
     /// Tells this process from the others.
-    replica: ReplicaId,
+    replica: Uuid,
 }
 
 impl McpInternal {
@@ -110,7 +101,7 @@ impl McpInternal {
             states: StateSealer::new(states),
             tasks: TaskTable::default(),
             unknown_hosts: UnknownHosts::default(),
-            replica: ReplicaId::default(),
+            replica: Uuid::new_v4(),
         }
     }
 }

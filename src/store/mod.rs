@@ -303,7 +303,7 @@ pub trait SessionMail: Send + Sync {
     ) -> Result<Option<KeptStream>>;
 
     /// Tells the other replicas. They need not exist, and may miss it.
-    async fn send_mail(&self, mail: Mail) -> Result<()>;
+    async fn send_mail(&self, mail: Mail, now: Timestamp) -> Result<()>;
 
     /// What replicas tell from now on, this one among them.
     fn mail(&self) -> broadcast::Receiver<Mail>;

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use remote_mcp_auth::{
     clock::Timestamp,
     model::{
-        mcp_session::McpSession,
+        mcp_session::{McpSession, ProtocolVersion},
         session_stream::{KeptEvent, KeptStream, Mail, News},
         user::UserId,
     },
@@ -15,10 +15,7 @@ use remote_mcp_auth::{
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{
-    given::{HOUR, INSTANT, NOW, before, client_id, digest},
-    sessions::version,
-};
+use super::given::{HOUR, INSTANT, NOW, before, client_id, digest};
 
 fn owner(client: &str) -> SessionOwner {
     SessionOwner {
@@ -31,7 +28,7 @@ fn owner(client: &str) -> SessionOwner {
 async fn begun(store: &dyn Store) -> SessionOwner {
     let owner = owner("app");
     let session = McpSession {
-        protocol_version: version(),
+        protocol_version: ProtocolVersion::parse("2025-11-25").unwrap(),
         client_capabilities: 0,
         log_level: None,
         expires_at: NOW + HOUR,
@@ -245,7 +242,7 @@ pub(super) async fn mail_is_heard_by_whoever_listens(store: Arc<dyn Store>) {
     ];
     let (mut one, mut other) = (store.mail(), store.mail());
     for news in news {
-        store.send_mail(letter(news.clone())).await.unwrap();
+        store.send_mail(letter(news.clone()), NOW).await.unwrap();
         for listener in [&mut one, &mut other] {
             let heard = timeout(Duration::from_secs(5), listener.recv()).await;
             assert_eq!(heard.unwrap().unwrap(), letter(news.clone()));

@@ -39,10 +39,10 @@ pub(super) async fn tell(mcp: &McpState, news: News) {
         return;
     }
     let mail = Mail {
-        from: mcp.internal.replica.0,
+        from: mcp.internal.replica,
         news,
     };
-    if let Err(error) = mcp.mail.send_mail(mail).await {
+    if let Err(error) = mcp.mail.send_mail(mail, mcp.clock.now()).await {
         tracing::warn!(error = %error, "the other replicas could not be told what happened in a session");
     }
 }
@@ -67,7 +67,7 @@ pub async fn exchange_mail(mcp: Arc<McpState>) {
                 Err(RecvError::Closed) => return,
             },
             heard = mail.recv() => match heard {
-                Ok(mail) if mail.from == mcp.internal.replica.0 => {}
+                Ok(mail) if mail.from == mcp.internal.replica => {}
                 Ok(mail) => hear(&mcp, mail.news).await,
                 // What was missed is made up for by time: callers time out, clients come back.
                 Err(RecvError::Lagged(_)) => {}

@@ -47,8 +47,8 @@ struct State {
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
     replays: replays::ReplayTable,
-    keys: keys::KeyTable,
     session_streams: session_mail::StreamTable,
+    keys: keys::KeyTable,
 }
 
 impl MemoryStore {

@@ -125,7 +125,7 @@ impl SessionMail for MemoryStore {
         }))
     }
 
-    async fn send_mail(&self, mail: Mail) -> Result<()> {
+    async fn send_mail(&self, mail: Mail, _: Timestamp) -> Result<()> {
         // Nobody need be listening.
         let _ = self.mail.send(mail);
         Ok(())

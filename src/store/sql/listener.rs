@@ -5,10 +5,7 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{Executor, PgPool, postgres::PgListener};
 use tokio::{task::JoinHandle, time::timeout};
 
-use super::{
-    database::Database,
-    news::{CHANNEL, MAIL_CHANNEL, Shared},
-};
+use super::news::{CHANNEL, Shared};
 
 /// How long to wait before trying again to hear anything.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -39,13 +36,13 @@ impl Drop for Listener {
 async fn connect(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.eager_reconnect(false);
-    listener.listen_all([CHANNEL, MAIL_CHANNEL]).await?;
+    listener.listen(CHANNEL).await?;
     Ok(listener)
 }
 
 async fn listen(pool: PgPool, shared: Arc<Shared>, mut listener: PgListener) {
     loop {
-        hear(&mut listener, &shared, &Database::Postgres(pool.clone())).await;
+        hear(&pool, &mut listener, &shared).await;
         drop(listener);
         tracing::warn!(
             "the database does not tell what other replicas revoke; \
@@ -64,20 +61,32 @@ async fn listen(pool: PgPool, shared: Arc<Shared>, mut listener: PgListener) {
 }
 
 /// Listens for as long as the connection lasts.
-async fn hear(listener: &mut PgListener, shared: &Shared, db: &Database) {
+async fn hear(pool: &PgPool, listener: &mut PgListener, shared: &Arc<Shared>) {
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
-            Ok(Ok(Some(notification))) if notification.channel() == MAIL_CHANNEL => {
-                if let Err(error) = shared.receive_mail(db, notification.payload()).await {
-                    tracing::warn!(error = %error, "what another replica said could not be read");
+            Ok(Ok(Some(notification))) => {
+                if let Some(letter) = shared.hear_from_afar(notification.payload()) {
+                    // Nothing else has to wait for it.
+                    tokio::spawn(read(pool.clone(), letter, Arc::clone(shared)));
                 }
             }
-            Ok(Ok(Some(notification))) => shared.hear_from_afar(notification.payload()),
             Ok(Ok(None) | Err(_)) => return,
             Err(_) => match timeout(PATIENCE, listener.execute("SELECT 1")).await {
                 Ok(Ok(_)) => {}
                 _ => return,
             },
+        }
+    }
+}
+
+async fn read(pool: PgPool, letter: i64, shared: Arc<Shared>) {
+    let select = sqlx::query_scalar("SELECT content FROM letters WHERE id = $1").bind(letter);
+    let found: Result<Option<String>, sqlx::Error> = select.fetch_optional(&pool).await;
+    match found {
+        Ok(Some(content)) => shared.read_mail(&content),
+        Ok(None) => {}
+        Err(error) => {
+            tracing::warn!(error = %error, "what another replica has written could not be read");
         }
     }
 }

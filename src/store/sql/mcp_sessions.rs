@@ -11,12 +11,10 @@ use async_trait::async_trait;
 use super::{
     SqlStore,
     database::{DbResult, Tx, atomically},
-    kept::to_json,
     news::{Event, News},
     quota::Quota,
     row::{Row, damaged},
-    session_mail::end_streams,
-    statement::{Statement, sql},
+    statement::sql,
 };
 use crate::{
     clock::Timestamp,
@@ -193,32 +191,74 @@ impl McpSessions for SqlStore {
 
     async fn set_log_level(&self, owner: &SessionOwner, id: &Digest, level: u8) -> Result<()> {
         let news = self.shared.news();
-        atomically!(self.db, |tx| set_level(tx, &news, (owner, id), level))
+        atomically!(self.db, |tx| set_log_level(tx, &news, owner, id, level))
     }
 
     async fn subscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<bool> {
-        atomically!(self.db, |tx| subscribe(tx, (owner, id), uri))
+        let insert = sql("INSERT INTO mcp_subscriptions (session_id, digest, uri) \
+             SELECT id, $4, $5 FROM mcp_sessions \
+             WHERE id = $1 AND client_id = $2 AND user_id = $3 \
+                 AND (SELECT COUNT(*) FROM mcp_subscriptions WHERE session_id = $1) < $6 \
+             ON CONFLICT (session_id, digest) DO NOTHING")
+        .bind(id)
+        .bind(&owner.client)
+        .bind(&owner.user)
+        .bind(&Digest::of(uri))
+        .bind(uri.as_bytes())
+        .bind(MAX_SUBSCRIPTIONS);
+        if self.db.run(insert).await? > 0 {
+            return Ok(true);
+        }
+        let kept = self.subscriptions(owner, id).await?;
+        Ok(kept.iter().any(|kept| **kept == *uri))
     }
 
     async fn unsubscribe(&self, owner: &SessionOwner, id: &Digest, uri: &str) -> Result<()> {
-        let remove = sql(
-            "DELETE FROM session_subscriptions WHERE session = $1 AND digest = $4 AND EXISTS \
-                 (SELECT 1 FROM mcp_sessions WHERE id = $1 AND client_id = $2 AND user_id = $3)",
-        );
-        let remove = of_session(remove, (owner, id)).bind(&Digest::of(uri));
-        self.db.run(remove).await?;
+        let delete = sql("DELETE FROM mcp_subscriptions \
+             WHERE session_id = $1 AND digest = $4 AND EXISTS \
+                 (SELECT 1 FROM mcp_sessions WHERE id = $1 AND client_id = $2 AND user_id = $3)")
+        .bind(id)
+        .bind(&owner.client)
+        .bind(&owner.user)
+        .bind(&Digest::of(uri));
+        self.db.run(delete).await?;
         Ok(())
     }
 
     async fn subscriptions(&self, owner: &SessionOwner, id: &Digest) -> Result<Vec<Box<str>>> {
-        let select = sql(
-            "SELECT t.uri FROM session_subscriptions t JOIN mcp_sessions s ON s.id = t.session \
-             WHERE t.session = $1 AND s.client_id = $2 AND s.user_id = $3",
-        );
-        let rows = self.db.read_all(of_session(select, (owner, id))).await?;
-        let uris = rows.iter().map(|row| row.json("uri"));
+        let select = sql("SELECT uri FROM mcp_subscriptions \
+             JOIN mcp_sessions ON mcp_sessions.id = mcp_subscriptions.session_id \
+             WHERE session_id = $1 AND client_id = $2 AND user_id = $3")
+        .bind(id)
+        .bind(&owner.client)
+        .bind(&owner.user);
+        let rows = self.db.read_all(select).await?;
+        let uris = rows.iter().map(|row| {
+            let uri = String::from_utf8(row.bytes("uri")?).map_err(|_| damaged("uri"))?;
+            Ok(uri.into())
+        });
         Ok(uris.collect::<DbResult<_>>()?)
     }
+}
+
+async fn set_log_level(
+    tx: &mut Tx,
+    news: &News<'_>,
+    owner: &SessionOwner,
+    id: &Digest,
+    level: u8,
+) -> DbResult<()> {
+    news.begin();
+    let update = sql("UPDATE mcp_sessions SET log_level = $4 \
+         WHERE id = $1 AND client_id = $2 AND user_id = $3")
+    .bind(id)
+    .bind(&owner.client)
+    .bind(&owner.user)
+    .bind(i64::from(level));
+    if tx.run(update).await? > 0 {
+        news.add(tx, Event::SessionChanged(*id)).await?;
+    }
+    Ok(())
 }
 
 async fn end(tx: &mut Tx, news: &News<'_>, owner: &SessionOwner, id: &Digest) -> DbResult<bool> {
@@ -230,58 +270,8 @@ async fn end(tx: &mut Tx, news: &News<'_>, owner: &SessionOwner, id: &Digest) ->
     if tx.run(remove).await? == 0 {
         return Ok(false);
     }
-    end_streams(tx, id).await?;
     news.add(tx, Event::SessionChanged(*id)).await?;
     Ok(true)
-}
-
-async fn set_level(
-    tx: &mut Tx,
-    news: &News<'_>,
-    session: (&SessionOwner, &Digest),
-    level: u8,
-) -> DbResult<()> {
-    news.begin();
-    let set = sql(
-        "UPDATE mcp_sessions SET log_level = $4 WHERE id = $1 AND client_id = $2 AND user_id = $3",
-    );
-    tx.run(of_session(set, session).bind(i64::from(level)))
-        .await?;
-    news.add(tx, Event::SessionChanged(*session.1)).await
-}
-
-async fn subscribe(tx: &mut Tx, session: (&SessionOwner, &Digest), uri: &str) -> DbResult<bool> {
-    // The session is locked, so that nobody counts at the same time.
-    let lock = sql("UPDATE mcp_sessions SET expires_at = expires_at \
-         WHERE id = $1 AND client_id = $2 AND user_id = $3");
-    if tx.run(of_session(lock, session)).await? == 0 {
-        return Ok(false);
-    }
-    let digest = Digest::of(uri);
-    let select = sql(
-        "SELECT COUNT(*) AS count, COUNT(CASE WHEN digest = $2 THEN 1 END) AS same \
-         FROM session_subscriptions WHERE session = $1",
-    );
-    let found = tx.one(select.bind(session.1).bind(&digest)).await?;
-    let found = found.ok_or(sqlx::Error::RowNotFound)?;
-    if found.is_set("same")? {
-        return Ok(true);
-    }
-    if found.count("count")? >= MAX_SUBSCRIPTIONS {
-        return Ok(false);
-    }
-    let insert =
-        sql("INSERT INTO session_subscriptions (session, digest, uri) VALUES ($1, $2, $3)")
-            .bind(session.1)
-            .bind(&digest)
-            .bind(to_json(&uri));
-    tx.run(insert).await?;
-    Ok(true)
-}
-
-/// A statement about a session of an owner, from `$1` to `$3`.
-fn of_session(statement: Statement, (owner, id): (&SessionOwner, &Digest)) -> Statement {
-    statement.bind(id).bind(&owner.client).bind(&owner.user)
 }
 
 fn session(row: &Row) -> DbResult<McpSession> {

@@ -6,8 +6,7 @@ use tokio::sync::broadcast;
 use uuid::Uuid;
 
 use super::{
-    database::{Database, DbResult, Tx},
-    kept::to_json,
+    database::{DbResult, Tx},
     recent::Recent,
     statement::sql,
 };
@@ -18,21 +17,20 @@ use crate::{
         session_stream::Mail,
     },
     secret::Digest,
-    store::{self, SessionOwner},
+    store::SessionOwner,
 };
 
-/// The channels on which replicas tell each other what is no longer true, and everything else.
+/// The channel on which replicas tell each other.
 pub(super) const CHANNEL: &str = "remote_mcp_auth";
-pub(super) const MAIL_CHANNEL: &str = "remote_mcp_auth_mail";
-
-/// What is longer than this is not announced whole: Postgres takes less than 8000 bytes.
-const ANNOUNCED: usize = 7_000;
 
 /// Revocations that a listener may fall behind by, before it is told to look for itself.
 const BACKLOG: usize = 256;
 
-/// The same for mail.
+/// The same for what replicas tell each other about sessions.
 const MAIL_BACKLOG: usize = 1024;
+
+/// The longest payload that is announced. Postgres takes 8000 bytes at most, all in all.
+const LONGEST: usize = 7000;
 
 /// What has been read lately, and who wants to know what of it is no longer true.
 pub(super) struct Shared {
@@ -84,69 +82,48 @@ impl Shared {
         }
     }
 
-    /// The same for what another replica has said.
-    pub(super) fn hear_from_afar(&self, payload: &str) {
-        let Some((replica, event)) = payload.split_once(' ') else {
-            return;
-        };
-        if replica != self.replica.to_string()
-            && let Some(event) = Event::parse(event)
-        {
-            self.hear(event);
+    /// The same for what another replica has said. If it has written a letter, that is to be read.
+    pub(super) fn hear_from_afar(&self, payload: &str) -> Option<i64> {
+        let (replica, said) = payload.split_once(' ')?;
+        if replica == self.replica.to_string() {
+            return None;
         }
+        match said.split_once(' ') {
+            Some(("mail", content)) => self.read_mail(content),
+            Some(("letter", id)) => return id.parse().ok(),
+            _ => {
+                if let Some(event) = Event::parse(said) {
+                    self.hear(event);
+                }
+            }
+        }
+        None
+    }
+
+    /// Passes on what another replica has written. What only a newer version can read is for that.
+    pub(super) fn read_mail(&self, content: &str) {
+        if let Ok(mail) = serde_json::from_str(content) {
+            self.pass_on(mail);
+        }
+    }
+
+    pub(super) fn pass_on(&self, mail: Mail) {
+        // Nobody need be listening.
+        let _ = self.mail.send(mail);
     }
 
     pub(super) fn mail(&self) -> broadcast::Receiver<Mail> {
         self.mail.subscribe()
     }
 
-    /// Tells whoever listens, here and elsewhere.
-    pub(super) async fn send_mail(&self, db: &Database, mail: Mail) -> store::Result<()> {
-        if matches!(db, Database::Postgres(_)) {
-            let text = to_json(&mail);
-            let what = if text.len() <= ANNOUNCED {
-                format!("this {text}")
-            } else {
-                let id = Uuid::new_v4().to_string();
-                let keep = sql("INSERT INTO mail (id, mail) VALUES ($1, $2)");
-                db.run(keep.bind(id.as_str()).bind(text)).await?;
-                format!("kept {id}")
-            };
-            let payload = format!("{} {what}", self.replica);
-            let notify = sql("SELECT pg_notify($1, $2)").bind(MAIL_CHANNEL);
-            db.run_all(notify.bind(payload)).await?;
-        }
-        // Nobody need be listening.
-        let _ = self.mail.send(mail);
-        Ok(())
+    /// What announces this to the other replicas; `None` if it is too long for that.
+    pub(super) fn announcement(&self, content: &str) -> Option<String> {
+        (content.len() <= LONGEST).then(|| format!("{} mail {content}", self.replica))
     }
 
-    /// The same for what another replica has said.
-    pub(super) async fn receive_mail(&self, db: &Database, payload: &str) -> store::Result<()> {
-        let Some((replica, what)) = payload.split_once(' ') else {
-            return Ok(());
-        };
-        if replica == self.replica.to_string() {
-            return Ok(());
-        }
-        let kept;
-        let text = match what.split_once(' ') {
-            Some(("this", text)) => text,
-            Some(("kept", id)) => {
-                let select = sql("SELECT mail FROM mail WHERE id = $1");
-                let Some(row) = db.read(select.bind(id)).await? else {
-                    return Ok(());
-                };
-                kept = row.text("mail")?;
-                &kept
-            }
-            _ => return Ok(()),
-        };
-        // What a newer version says need not be understood.
-        if let Ok(mail) = serde_json::from_str(text) {
-            let _ = self.mail.send(mail);
-        }
-        Ok(())
+    /// What announces that there is a letter.
+    pub(super) fn announcement_of_letter(&self, id: i64) -> String {
+        format!("{} letter {id}", self.replica)
     }
 
     /// News may have been missed: nothing that was read can be relied on.

@@ -53,6 +53,10 @@ impl Row {
         self.get(column)
     }
 
+    pub(super) fn bytes(&self, column: &str) -> DbResult<Vec<u8>> {
+        self.get(column)
+    }
+
     pub(super) fn maybe_bytes(&self, column: &str) -> DbResult<Option<Vec<u8>>> {
         self.get(column)
     }

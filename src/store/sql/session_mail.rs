@@ -1,36 +1,26 @@
 //! What sessions' streams have sent, and what replicas tell each other, in a database.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
 use super::{
     SqlStore,
-    database::{DbResult, Tx, atomically},
-    row::Row,
+    database::{Database, DbResult, Tx, atomically},
+    news::CHANNEL,
+    row::{Row, damaged},
     statement::sql,
 };
 use crate::{
     clock::Timestamp,
     model::session_stream::{KeptEvent, KeptStream, Mail},
     secret::Digest,
-    store::{MAX_EVENTS, MAX_STREAMS, Result, STREAM_KEPT, SessionMail},
+    store::{MAX_EVENTS, MAX_STREAMS, Result, STREAM_KEPT, SessionMail, StoreError},
 };
 
-/// A stream of a session. Its number may have all 64 bits; the sign means nothing.
-#[derive(Clone, Copy)]
-struct Stream<'a> {
-    session: &'a Digest,
-    number: i64,
-}
-
-impl<'a> Stream<'a> {
-    const fn new(session: &'a Digest, number: u64) -> Self {
-        Self {
-            session,
-            number: number.cast_signed(),
-        }
-    }
-}
+/// How long a letter lies there to be read.
+const LETTER_KEPT: Duration = Duration::from_mins(1);
 
 #[async_trait]
 impl SessionMail for SqlStore {
@@ -45,8 +35,26 @@ impl SessionMail for SqlStore {
         request: Option<&str>,
         now: Timestamp,
     ) -> Result<()> {
-        let stream = Stream::new(session, stream);
-        atomically!(self.db, |tx| begin(tx, stream, request, now))
+        // A session that has ended meanwhile begins nothing.
+        let insert = sql(
+            "INSERT INTO mcp_streams (session_id, stream, request, finished, last_event_at) \
+             SELECT id, $2, $3, 0, $4 FROM mcp_sessions WHERE id = $1 \
+             ON CONFLICT (session_id, stream) DO NOTHING",
+        )
+        .bind(session)
+        .bind(stream)
+        .bind(request.map(ToOwned::to_owned))
+        .bind(now);
+        self.db.run(insert).await?;
+        let evict = sql(
+            "DELETE FROM mcp_streams WHERE session_id = $1 AND stream IN \
+             (SELECT stream FROM mcp_streams WHERE session_id = $1 \
+                 ORDER BY last_event_at DESC, stream DESC LIMIT 1000 OFFSET $2)",
+        )
+        .bind(session)
+        .bind(MAX_STREAMS);
+        self.db.run(evict).await?;
+        Ok(())
     }
 
     async fn keep_event(
@@ -56,17 +64,15 @@ impl SessionMail for SqlStore {
         event: KeptEvent,
         now: Timestamp,
     ) -> Result<()> {
-        let stream = Stream::new(session, stream);
-        atomically!(self.db, |tx| keep(tx, stream, &event, now))
+        atomically!(self.db, |tx| keep(tx, session, stream, &event, now))
     }
 
     async fn finish_stream(&self, session: &Digest, stream: u64) -> Result<()> {
-        let stream = Stream::new(session, stream);
-        let finish =
-            sql("UPDATE session_streams SET is_finished = 1 WHERE session = $1 AND stream = $2")
-                .bind(stream.session)
-                .bind(stream.number);
-        self.db.run(finish).await?;
+        let update = sql("UPDATE mcp_streams SET finished = 1 \
+             WHERE session_id = $1 AND stream = $2")
+        .bind(session)
+        .bind(stream);
+        self.db.run(update).await?;
         Ok(())
     }
 
@@ -77,31 +83,42 @@ impl SessionMail for SqlStore {
         after: Option<u64>,
         now: Timestamp,
     ) -> Result<Option<KeptStream>> {
-        let stream = Stream::new(session, stream);
-        let select = sql("SELECT request, is_finished FROM session_streams \
-             WHERE session = $1 AND stream = $2 AND last_event > $3")
-        .bind(stream.session)
-        .bind(stream.number)
+        let select = sql("SELECT request, finished FROM mcp_streams \
+             WHERE session_id = $1 AND stream = $2 AND last_event_at > $3")
+        .bind(session)
+        .bind(stream)
         .bind(now - STREAM_KEPT);
-        let Some(found) = self.db.read(select).await? else {
+        // The stream first: what is finished then has all its events.
+        let Some(row) = self.db.read(select).await? else {
             return Ok(None);
         };
-        // Read after that, so that nothing is missing where the stream has been finished.
-        let select = sql("SELECT number, message FROM session_events \
-             WHERE session = $1 AND stream = $2 AND number > $3 ORDER BY number")
-        .bind(stream.session)
-        .bind(stream.number)
-        .bind(after.map_or(-1, u64::cast_signed));
+        let select = sql("SELECT number, message FROM mcp_events \
+             WHERE session_id = $1 AND stream = $2 AND number >= $3 ORDER BY number")
+        .bind(session)
+        .bind(stream)
+        .bind(after.map_or(0, |after| after.saturating_add(1)));
         let events = self.db.read_all(select).await?;
+        let events = events.iter().map(event).collect::<DbResult<_>>()?;
         Ok(Some(KeptStream {
-            request: found.maybe_text("request")?.map(Into::into),
-            events: events.iter().map(event).collect::<DbResult<_>>()?,
-            is_finished: found.is_set("is_finished")?,
+            request: row.maybe_text("request")?.map(Into::into),
+            events,
+            is_finished: row.is_set("finished")?,
         }))
     }
 
-    async fn send_mail(&self, mail: Mail) -> Result<()> {
-        self.shared.send_mail(&self.db, mail).await
+    async fn send_mail(&self, mail: Mail, now: Timestamp) -> Result<()> {
+        if let Database::Postgres(_) = &self.db {
+            let content = serde_json::to_string(&mail);
+            let content = content.map_err(|error| StoreError(Box::new(error)))?;
+            let announcement = match self.shared.announcement(&content) {
+                Some(announcement) => announcement,
+                None => self.write_letter(content, now).await?,
+            };
+            let notify = sql("SELECT pg_notify($1, $2)").bind(CHANNEL);
+            self.db.run(notify.bind(announcement)).await?;
+        }
+        self.shared.pass_on(mail);
+        Ok(())
     }
 
     fn mail(&self) -> broadcast::Receiver<Mail> {
@@ -109,75 +126,57 @@ impl SessionMail for SqlStore {
     }
 }
 
-async fn begin(
-    tx: &mut Tx,
-    stream: Stream<'_>,
-    request: Option<&str>,
-    now: Timestamp,
-) -> DbResult<()> {
-    // One place is for the newcomer. Events go with their streams.
-    let make_room = sql(
-        "DELETE FROM session_streams WHERE session = $1 AND (stream = $2 OR stream NOT IN \
-             (SELECT stream FROM session_streams WHERE session = $1 \
-                 ORDER BY last_event DESC LIMIT $3))",
-    )
-    .bind(stream.session)
-    .bind(stream.number)
-    .bind(MAX_STREAMS - 1);
-    tx.run(make_room).await?;
-    let insert = sql(
-        "INSERT INTO session_streams (session, stream, request, is_finished, last_event) \
-         VALUES ($1, $2, $3, 0, $4)",
-    )
-    .bind(stream.session)
-    .bind(stream.number)
-    .bind(request.map(ToOwned::to_owned))
-    .bind(now);
-    tx.run(insert).await?;
-    Ok(())
+impl SqlStore {
+    /// What announces the letter.
+    async fn write_letter(&self, content: String, now: Timestamp) -> Result<String> {
+        let insert = sql("INSERT INTO letters (content, until) VALUES ($1, $2) RETURNING id")
+            .bind(content)
+            .bind(now + LETTER_KEPT);
+        let row = self.db.run_one(insert).await?;
+        let row = row.ok_or_else(|| damaged("id"))?;
+        Ok(self.shared.announcement_of_letter(row.int("id")?))
+    }
 }
 
-async fn keep(tx: &mut Tx, stream: Stream<'_>, event: &KeptEvent, now: Timestamp) -> DbResult<()> {
-    let touch =
-        sql("UPDATE session_streams SET last_event = $3 WHERE session = $1 AND stream = $2")
-            .bind(stream.session)
-            .bind(stream.number)
-            .bind(now);
+async fn keep(
+    tx: &mut Tx,
+    session: &Digest,
+    stream: u64,
+    event: &KeptEvent,
+    now: Timestamp,
+) -> DbResult<()> {
+    let touch = sql("UPDATE mcp_streams SET last_event_at = $3 \
+         WHERE session_id = $1 AND stream = $2")
+    .bind(session)
+    .bind(stream)
+    .bind(now);
     if tx.run(touch).await? == 0 {
         return Ok(());
     }
-    let number = event.number.cast_signed();
     let insert = sql(
-        "INSERT INTO session_events (session, stream, number, message) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (session, stream, number) DO NOTHING",
+        "INSERT INTO mcp_events (session_id, stream, number, message) \
+         VALUES ($1, $2, $3, $4) ON CONFLICT (session_id, stream, number) DO NOTHING",
     )
-    .bind(stream.session)
-    .bind(stream.number)
-    .bind(number)
+    .bind(session)
+    .bind(stream)
+    .bind(event.number)
     .bind(&*event.message);
     tx.run(insert).await?;
-    let last = event.number.checked_sub(MAX_EVENTS as u64);
-    if let Some(last) = last {
-        let prune =
-            sql("DELETE FROM session_events WHERE session = $1 AND stream = $2 AND number <= $3")
-                .bind(stream.session)
-                .bind(stream.number)
-                .bind(last.cast_signed());
-        tx.run(prune).await?;
+    if let Some(too_old) = event.number.checked_sub(MAX_EVENTS as u64) {
+        let delete = sql("DELETE FROM mcp_events \
+             WHERE session_id = $1 AND stream = $2 AND number <= $3")
+        .bind(session)
+        .bind(stream)
+        .bind(too_old);
+        tx.run(delete).await?;
     }
-    Ok(())
-}
-
-/// The streams of a session that has ended.
-pub(super) async fn end_streams(tx: &mut Tx, session: &Digest) -> DbResult<()> {
-    let end = sql("DELETE FROM session_streams WHERE session = $1");
-    tx.run(end.bind(session)).await?;
     Ok(())
 }
 
 fn event(row: &Row) -> DbResult<KeptEvent> {
+    let number = u64::try_from(row.int("number")?);
     Ok(KeptEvent {
-        number: row.int("number")?.cast_unsigned(),
-        message: row.maybe_bytes("message")?.unwrap_or_default().into(),
+        number: number.map_err(|_| damaged("number"))?,
+        message: row.bytes("message")?.into(),
     })
 }

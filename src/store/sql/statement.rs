@@ -49,6 +49,13 @@ impl From<Option<i64>> for Value {
     }
 }
 
+/// Numbers of ours that have 63 bits at most.
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        i64::try_from(value).unwrap_or(i64::MAX).into()
+    }
+}
+
 impl From<bool> for Value {
     fn from(value: bool) -> Self {
         i64::from(value).into()

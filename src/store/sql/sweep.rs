@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{
     SqlStore,
-    database::Database,
     statement::{Statement, sql},
 };
 use crate::{
@@ -19,7 +18,7 @@ const BATCH: usize = 500;
 const LEASE: Duration = Duration::from_mins(5);
 
 /// What goes when its time is over. `$1` is now, `$2` the size of a batch.
-const EXPIRED: [&str; 8] = [
+const EXPIRED: [&str; 9] = [
     "DELETE FROM requests WHERE seq IN \
          (SELECT seq FROM requests WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM codes WHERE digest IN \
@@ -34,6 +33,8 @@ const EXPIRED: [&str; 8] = [
          (SELECT id FROM mcp_sessions WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM replays WHERE key IN \
          (SELECT key FROM replays WHERE until <= $1 LIMIT $2)",
+    "DELETE FROM letters WHERE id IN \
+         (SELECT id FROM letters WHERE until <= $1 LIMIT $2)",
     // The tokens have gone before. The condition stands outside as well, because it is looked at
     // again where the grant was used meanwhile.
     "DELETE FROM grants WHERE ends_at <= $1 AND id IN \
@@ -49,9 +50,9 @@ const ANSWERED: &str = "UPDATE refresh_tokens SET answer = NULL WHERE digest IN 
      (SELECT digest FROM refresh_tokens \
          WHERE answer IS NOT NULL AND repeatable_until < $1 LIMIT $2)";
 
-/// Events go with their streams.
-const STREAMS: &str = "DELETE FROM session_streams WHERE (session, stream) IN \
-     (SELECT session, stream FROM session_streams WHERE last_event <= $1 LIMIT $2)";
+/// Streams have no key of one column.
+const STREAMS: &str = "DELETE FROM mcp_streams WHERE (session_id, stream) IN \
+     (SELECT session_id, stream FROM mcp_streams WHERE last_event_at <= $1 LIMIT $2)";
 
 impl SqlStore {
     pub(super) async fn sweep_everything(&self, now: Timestamp) -> Result<()> {
@@ -64,7 +65,6 @@ impl SqlStore {
             (ANSWERED, now),
             (STREAMS, now - STREAM_KEPT),
         ];
-        self.sweep_mail().await?;
         for (text, moment) in expired.into_iter().chain(later) {
             self.in_batches(&sql(text).bind(moment).bind(BATCH)).await?;
         }
@@ -93,15 +93,6 @@ impl SqlStore {
                 return Ok(());
             }
         }
-    }
-
-    /// Whoever it is for has read it by then. By the clock of the database, which wrote it down.
-    async fn sweep_mail(&self) -> Result<()> {
-        if let Database::Postgres(_) = &self.db {
-            let sweep = "DELETE FROM mail WHERE written_at < now() - INTERVAL '10 minutes'";
-            self.db.run(sql(sweep)).await?;
-        }
-        Ok(())
     }
 
     fn holder(&self) -> String {

@@ -113,33 +113,42 @@ CREATE TABLE mcp_sessions (
 CREATE INDEX mcp_sessions_of_owner ON mcp_sessions (client_id, user_id, expires_at);
 CREATE INDEX mcp_sessions_by_end ON mcp_sessions (expires_at);
 
--- Resources whose changes a session wants to know of. By digest, for addresses may be long.
-CREATE TABLE session_subscriptions (
-    session BLOB NOT NULL REFERENCES mcp_sessions (id) ON DELETE CASCADE,
+-- What sessions want to know of. Addresses are bytes, because clients may write anything, and told
+-- apart by their digests, because they may be long.
+CREATE TABLE mcp_subscriptions (
+    session_id BLOB NOT NULL REFERENCES mcp_sessions (id) ON DELETE CASCADE,
     digest BLOB NOT NULL,
-    uri TEXT NOT NULL,
-    PRIMARY KEY (session, digest)
+    uri BLOB NOT NULL,
+    PRIMARY KEY (session_id, digest)
 ) STRICT, WITHOUT ROWID;
 
--- What sessions' streams have sent, for clients that come back.
-CREATE TABLE session_streams (
-    session BLOB NOT NULL,
+-- What sessions' streams have sent.
+CREATE TABLE mcp_streams (
+    session_id BLOB NOT NULL REFERENCES mcp_sessions (id) ON DELETE CASCADE,
     stream INTEGER NOT NULL,
     request TEXT,
-    is_finished INTEGER NOT NULL,
-    last_event INTEGER NOT NULL,
-    PRIMARY KEY (session, stream)
+    finished INTEGER NOT NULL,
+    last_event_at INTEGER NOT NULL,
+    PRIMARY KEY (session_id, stream)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX session_streams_by_end ON session_streams (last_event);
+CREATE INDEX mcp_streams_by_age ON mcp_streams (last_event_at);
 
-CREATE TABLE session_events (
-    session BLOB NOT NULL,
+CREATE TABLE mcp_events (
+    session_id BLOB NOT NULL,
     stream INTEGER NOT NULL,
     number INTEGER NOT NULL,
     message BLOB NOT NULL,
-    PRIMARY KEY (session, stream, number),
-    FOREIGN KEY (session, stream) REFERENCES session_streams (session, stream) ON DELETE CASCADE
+    PRIMARY KEY (session_id, stream, number),
+    FOREIGN KEY (session_id, stream) REFERENCES mcp_streams ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
+
+-- What replicas tell each other and is too long to be announced.
+CREATE TABLE letters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    content TEXT NOT NULL,
+    until INTEGER NOT NULL
+) STRICT;
+CREATE INDEX letters_by_end ON letters (until);
 
 -- What must not be used a second time.
 CREATE TABLE replays (
