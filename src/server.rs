@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::http::HeaderName;
+use axum::{Router, http::HeaderName};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -265,6 +265,13 @@ impl Server {
     /// The passcode that was generated because none was configured.
     pub fn generated_passcode(&self) -> Option<&str> {
         self.generated_passcode.as_deref().map(Passcode::expose)
+    }
+
+    /// What the public listener serves, for whoever brings requests by another way. Each has to have
+    /// its [`Connection`](crate::web::client_address::Connection) among its extensions, as the
+    /// listener would put it there.
+    pub fn routes(&self) -> Router {
+        router::public(&self.app)
     }
 
     /// Serves until `shutdown` is cancelled, then lets running requests finish.

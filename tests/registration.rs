@@ -232,6 +232,20 @@ async fn more_than_twenty_redirect_uris_are_refused() {
 }
 
 #[tokio::test]
+async fn more_than_twenty_contacts_are_refused() {
+    let server = TestServer::start().await;
+    let named = |count| {
+        let contacts = vec!["operator@client.example"; count];
+        json!({ "redirect_uris": [REDIRECT_URI], "contacts": contacts })
+    };
+
+    register(&server, &named(20)).await.expect(201);
+    let answer = register(&server, &named(21)).await;
+    answer.oauth_error(400, "invalid_client_metadata");
+    assert_refused_for(&answer, "contacts");
+}
+
+#[tokio::test]
 async fn names_that_could_deceive_on_the_consent_page_are_refused() {
     let server = TestServer::start().await;
     let named = |name: &str| json!({ "redirect_uris": [REDIRECT_URI], "client_name": name, "token_endpoint_auth_method": "none" });

@@ -52,7 +52,11 @@ impl KeySet {
             }
         }
         match first_error {
-            _ if !usable.is_empty() => Ok(Self(usable)),
+            _ if !usable.is_empty() => {
+                // Strangers register keys: what is kept of them takes no more than it needs.
+                usable.shrink_to_fit();
+                Ok(Self(usable))
+            }
             Some(error) => Err(KeySetError::NoneUsable(error)),
             None => Err(KeySetError::Empty),
         }

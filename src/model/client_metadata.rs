@@ -10,6 +10,8 @@ use crate::jose::{Algorithm, KeySet};
 /// The most that is kept of one.
 const MAX_METADATA: usize = 8 * 1024;
 const MAX_REDIRECT_URIS: usize = 20;
+/// A text that is two bytes of JSON takes ten times as much in memory.
+const MAX_CONTACTS: usize = 20;
 const MAX_NAME: usize = 200;
 const MAX_TEXT: usize = 1000;
 
@@ -505,6 +507,11 @@ fn client_name(members: &Map<String, Value>) -> Result<Option<String>, MetadataE
 
 fn contacts(members: &Map<String, Value>) -> Result<Vec<String>, MetadataError> {
     let contacts = list(members, "contacts")?.unwrap_or_default();
+    if contacts.len() > MAX_CONTACTS {
+        return Err(error(format!(
+            "contacts may name {MAX_CONTACTS} people at most"
+        )));
+    }
     if contacts
         .iter()
         .any(|contact| contact.chars().any(is_deceptive))

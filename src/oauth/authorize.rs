@@ -9,7 +9,9 @@ use axum::{
     response::Response,
 };
 
-use super::{OAuthState, client_document::DocumentError, consent, form, par, problem};
+use super::{
+    OAuthState, client_document::DocumentError, consent, error::describing, form, par, problem,
+};
 use crate::{
     clock::Timestamp,
     identity::{self, cookies},
@@ -108,7 +110,7 @@ impl ReplyTo {
     pub(super) fn with_error(&self, oauth: &OAuthState, reply: &ErrorReply) -> Response {
         let answer = [
             ("error", reply.error),
-            ("error_description", &reply.description),
+            ("error_description", &describing(&reply.description)),
         ];
         self.redirect(oauth, &answer)
     }

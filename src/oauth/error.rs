@@ -143,6 +143,17 @@ impl From<ParamError> for OAuthError {
     }
 }
 
+/// A text as an `error_description` may hold it: printable ASCII without `"` and `\` (RFC 6749 §4.1.2.1,
+/// §5.2). What was sent is quoted in some of them.
+pub(super) fn describing(text: &str) -> String {
+    let spelled = text.chars().map(|c| match c {
+        '"' => '\'',
+        ' '..='[' | ']'..='~' => c,
+        _ => '?',
+    });
+    spelled.collect()
+}
+
 #[derive(Serialize)]
 struct ErrorBody<'a> {
     error: &'a str,
@@ -152,7 +163,7 @@ struct ErrorBody<'a> {
 fn answer(status: StatusCode, error: &str, error_description: &str) -> Response {
     let body = ErrorBody {
         error,
-        error_description,
+        error_description: &describing(error_description),
     };
     NoStore(Json(status, body)).into_response()
 }
@@ -201,6 +212,17 @@ impl IntoResponse for OAuthError {
 mod tests {
     use super::*;
     use crate::web::note::FailureNote;
+
+    #[test]
+    fn descriptions_keep_to_their_alphabet() {
+        for (text, expected) in [
+            ("scope is missing", "scope is missing"),
+            ("the scheme \"data\"", "the scheme 'data'"),
+            ("a\\b\n\u{e9}\u{1f980}", "a?b???"),
+        ] {
+            assert_eq!(describing(text), expected);
+        }
+    }
 
     #[test]
     fn our_own_faults_are_told_to_the_log_and_not_to_the_client() {

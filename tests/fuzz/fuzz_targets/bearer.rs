@@ -1,0 +1,4 @@
+//! See `tests/properties/bearer.rs`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| remote_mcp_auth_fuzz::holds("bearer", input));
