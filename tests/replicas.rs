@@ -242,6 +242,9 @@ async fn a_listener_goes_on_at_another_replica_and_misses_nothing(stores: Stores
     // And back.
     drop(events);
     pair.other.changes().tell(Change::Tools);
+    let mut again = pair.at_other.events(last.id.as_deref()).await;
+    again.message().await;
+    drop(again);
     let mut events = pair.at_one.events(last.id.as_deref()).await;
     let message = events.message().await;
     assert_eq!(message["method"], "notifications/tools/list_changed");
@@ -253,8 +256,10 @@ async fn a_call_that_went_down_with_its_replica_is_answered_by_another(stores: S
     let (first, _) = events.message_event().await;
     drop(events);
     // Gone without a word, as a process that was killed.
-    let Pair { one, at_other, .. } = pair;
-    drop(one);
+    let Pair {
+        mut one, at_other, ..
+    } = pair;
+    one.end().await;
     let rest = at_other.events(first.id.as_deref()).await.rest().await;
     let [answer] = &rest[..] else {
         panic!("not one message: {rest:?}");

@@ -51,6 +51,11 @@ impl Figures {
         );
     }
 
+    fn rate_beside(&self, other: &Self) -> f64 {
+        let pairs = self.rates.iter().zip(&other.rates);
+        median(pairs.map(|(ours, others)| ours / others))
+    }
+
     fn print(&self, name: &str) {
         let p50 = millis(self.p50);
         let p99 = millis(self.p99);
@@ -59,6 +64,20 @@ impl Figures {
             "    {name:16} {rate:12.0} {p50:>9} {p99:>9} {:10.1} µs",
             self.processor_micros
         );
+    }
+}
+
+/// Prints engines of the store, and how each compares with the first.
+pub(crate) fn print_engines(engines: &[(&str, Figures)]) {
+    println!("                       requests/s       p50       p99   CPU/request");
+    for (name, figures) in engines {
+        figures.print(name);
+    }
+    if let [(first, base), others @ ..] = engines {
+        for (name, figures) in others {
+            let ratio = figures.rate_beside(base);
+            println!("    {name} to {first}: {ratio:.2} (target ≥ 0.9)");
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! What a request costs, beside the same request to bare axum: `cargo bench --bench http`.
+//! What a request costs, beside the same request to bare axum: `cargo bench --bench http`. The engines of the
+//! store alone: `cargo bench --bench http -- engines`.
 //!
 //! Nothing here fails on a figure: machines differ, and are busy. The processor time that a process
 //! has used holds on a busy machine too; requests per second and latencies hold on an idle one.
 
 mod bare;
 mod connection;
+mod engines;
 mod figures;
 mod footprint;
 mod load;
@@ -38,6 +40,9 @@ fn main() {
 }
 
 async fn run() {
+    if std::env::args().any(|arg| arg == engines::ARGUMENT) {
+        return engines::measure().await;
+    }
     startup::measure();
     footprint::measure().await;
 
@@ -46,6 +51,8 @@ async fn run() {
         throughput::measure(&server, era).await;
     }
     throughput::measure_event_stream(&server).await;
+    drop(server);
+    engines::measure().await;
 }
 
 /// The real program, and someone who may use it.
@@ -58,7 +65,11 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        let program = launch().start();
+        Self::launched(launch()).await
+    }
+
+    async fn launched(launch: Launch) -> Self {
+        let program = launch.start();
         let site = program.site();
         let Connected { tokens, .. } = connect(&site).await;
         let client = McpClient::initialized(&site, &tokens.access, messages::LEGACY).await;

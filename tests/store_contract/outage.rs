@@ -1,4 +1,4 @@
-//! A database that is down: steps fail in time and without an answer, and work again when it is back.
+//! A database that is down or slow: steps fail in time and without an answer, and work again when it is back.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,14 @@ use remote_mcp_auth::{
     model::grant::Revocation,
     store::{Grants as _, SqlStore, Store as _},
 };
+use sqlx::{Connection as _, Executor as _, PgConnection};
 use tokio::time::sleep;
 
 use super::{
     LIMITS,
     given::{NOW, digest, let_in, opens, refreshes},
 };
-use crate::support::postgres::Postgres;
+use crate::support::postgres::{self, Postgres};
 
 /// The most that anybody waits for a step.
 const BOUND: Duration = Duration::from_secs(6);
@@ -49,4 +50,37 @@ async fn what_was_kept_is_there_again_after_an_outage() {
     while revocations.recv().await != Ok(Revocation::Missed) {}
     assert!(store.revoke_grant(grant.id).await.unwrap());
     assert!(!opens(&store, "app access", NOW).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nobody_waits_long_for_a_database_that_is_slow() {
+    let Some(url) = postgres::database().await else {
+        return;
+    };
+    let store = SqlStore::postgres(&url, 2, LIMITS).await.unwrap();
+    let grant = let_in(&store, "app", "app", NOW).await;
+    let mut busy = PgConnection::connect(&url).await.unwrap();
+    let mut busy = busy.begin().await.unwrap();
+    let lock = "LOCK TABLE grants, refresh_tokens IN ACCESS EXCLUSIVE MODE";
+    busy.execute(lock).await.unwrap();
+
+    let begun = Instant::now();
+    let used = digest("app refresh");
+    // More of them than there are connections.
+    let (read, revoked, others) = tokio::join!(
+        store.refresh_token(&used, NOW),
+        store.revoke_grant(grant.id),
+        async {
+            let read = || store.refresh_token(&used, NOW);
+            tokio::join!(read(), read(), read(), read())
+        }
+    );
+    assert!(read.is_err() && revoked.is_err());
+    assert!(others.0.is_err() && others.3.is_err());
+    assert!(begun.elapsed() < BOUND, "{:?}", begun.elapsed());
+
+    // What failed has not happened.
+    busy.rollback().await.unwrap();
+    assert!(refreshes(&store, "app refresh", NOW).await);
+    assert!(opens(&store, "app access", NOW).await);
 }

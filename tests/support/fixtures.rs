@@ -103,6 +103,12 @@ impl Workshop {
         }
     }
 
+    /// Ends the server, and waits for that.
+    pub(crate) async fn end(&mut self) {
+        self.server.begin_shutdown();
+        self.server.stopped().await;
+    }
+
     /// With this configuration, whatever it says.
     pub(crate) async fn configured(config: Config) -> Self {
         let (probe, happenings) = Probe::new();

@@ -12,6 +12,7 @@ use super::{
     SqlStore,
     database::{DbResult, Tx, atomically},
     news::{Event, News},
+    rotation::{replace, rotate},
     row::Row,
     statement::sql,
 };
@@ -28,9 +29,9 @@ use crate::{
 };
 
 /// How many tokens of a grant there have been.
-struct Counts {
-    access: usize,
-    refresh: usize,
+pub(super) struct Counts {
+    pub(super) access: usize,
+    pub(super) refresh: usize,
 }
 
 #[async_trait]
@@ -180,80 +181,6 @@ pub(super) async fn begin(tx: &mut Tx, issue: &Issue, now: Timestamp) -> DbResul
     Ok(())
 }
 
-async fn rotate(
-    tx: &mut Tx,
-    news: &News<'_>,
-    token: &Digest,
-    successor: &Successor,
-    now: Timestamp,
-) -> DbResult<RefreshOutcome> {
-    news.begin();
-    let Some(found) = find_refresh(tx, token, now).await? else {
-        return Ok(RefreshOutcome::Unknown);
-    };
-    if let Some(outcome) = use_again(tx, news, &found, now).await? {
-        return Ok(outcome);
-    }
-    if !lock(tx, found.grant, now).await? {
-        return Ok(RefreshOutcome::Unknown);
-    }
-    let rotate = sql(
-        "UPDATE refresh_tokens SET repeatable_until = $2, answer = $3 \
-         WHERE digest = $1 AND repeatable_until IS NULL",
-    )
-    .bind(token)
-    .bind(now + successor.grace)
-    .bind(&*successor.answer.0);
-    if tx.run(rotate).await? == 0 {
-        // Somebody was first while we waited for the lock.
-        let outcome = match find_refresh(tx, token, now).await? {
-            Some(found) => use_again(tx, news, &found, now).await?,
-            None => None,
-        };
-        return Ok(outcome.unwrap_or(RefreshOutcome::Unknown));
-    }
-    let counts = count_both(tx, found.grant, successor).await?;
-    keep_access(tx, &successor.access, counts.access).await?;
-    let refresh = NewRefresh {
-        grant: found.grant,
-        token: &successor.digest,
-        expires_at: successor.expires_at,
-        predecessor: Some(*token),
-        number: counts.refresh,
-    };
-    keep_refresh(tx, refresh, now).await?;
-    Ok(RefreshOutcome::Rotated)
-}
-
-async fn replace(
-    tx: &mut Tx,
-    token: &Digest,
-    (previous, answer): (&SealedAnswer, &SealedAnswer),
-    access: &Authorization,
-    now: Timestamp,
-) -> DbResult<bool> {
-    if !lock(tx, access.grant, now).await? {
-        return Ok(false);
-    }
-    let replace = sql("UPDATE refresh_tokens SET answer = $3 \
-         WHERE digest = $1 AND grant_id = $4 AND answer = $2")
-    .bind(token)
-    .bind(&*previous.0)
-    .bind(&*answer.0)
-    .bind(access.grant);
-    if tx.run(replace).await? == 0 {
-        return Ok(false);
-    }
-    let count = sql("UPDATE grants SET access_count = access_count + 1, \
-             ends_at = CASE WHEN ends_at < $2 THEN $2 ELSE ends_at END \
-         WHERE id = $1 RETURNING access_count, refresh_count")
-    .bind(access.grant)
-    .bind(access.expires_at);
-    let counts = counts(tx.one(count).await?)?;
-    keep_access(tx, access, counts.access).await?;
-    Ok(true)
-}
-
 async fn revoke(tx: &mut Tx, news: &News<'_>, grant: GrantId) -> DbResult<bool> {
     news.begin();
     end(tx, news, grant).await
@@ -271,7 +198,7 @@ async fn remove_access(tx: &mut Tx, news: &News<'_>, token: &Digest) -> DbResult
 }
 
 /// Locks a grant, noting that it is used. `false` if there is none.
-async fn lock(tx: &mut Tx, grant: GrantId, now: Timestamp) -> DbResult<bool> {
+pub(super) async fn lock(tx: &mut Tx, grant: GrantId, now: Timestamp) -> DbResult<bool> {
     let lock = sql(
         "UPDATE grants SET last_used_at = CASE WHEN last_used_at < $2 THEN $2 \
              ELSE last_used_at END \
@@ -280,17 +207,7 @@ async fn lock(tx: &mut Tx, grant: GrantId, now: Timestamp) -> DbResult<bool> {
     Ok(tx.run(lock.bind(grant).bind(now)).await? > 0)
 }
 
-async fn count_both(tx: &mut Tx, grant: GrantId, successor: &Successor) -> DbResult<Counts> {
-    let count = sql("UPDATE grants SET access_count = access_count + 1, \
-             refresh_count = refresh_count + 1, \
-             ends_at = CASE WHEN ends_at < $2 THEN $2 ELSE ends_at END \
-         WHERE id = $1 RETURNING access_count, refresh_count")
-    .bind(grant)
-    .bind(successor.expires_at.max(successor.access.expires_at));
-    counts(tx.one(count).await?)
-}
-
-fn counts(row: Option<Row>) -> DbResult<Counts> {
+pub(super) fn counts(row: Option<Row>) -> DbResult<Counts> {
     let row = row.ok_or(sqlx::Error::RowNotFound)?;
     Ok(Counts {
         access: row.count("access_count")?,
@@ -298,7 +215,7 @@ fn counts(row: Option<Row>) -> DbResult<Counts> {
     })
 }
 
-async fn keep_access(tx: &mut Tx, token: &Authorization, number: usize) -> DbResult<()> {
+pub(super) async fn keep_access(tx: &mut Tx, token: &Authorization, number: usize) -> DbResult<()> {
     let insert = sql(
         "INSERT INTO access_tokens (digest, grant_id, number, scopes, resource, jkt, \
              issued_at, expires_at) \
@@ -322,15 +239,15 @@ async fn keep_access(tx: &mut Tx, token: &Authorization, number: usize) -> DbRes
 }
 
 /// A refresh token that is about to be kept.
-struct NewRefresh<'a> {
-    grant: GrantId,
-    token: &'a Digest,
-    expires_at: Timestamp,
-    predecessor: Option<Digest>,
-    number: usize,
+pub(super) struct NewRefresh<'a> {
+    pub(super) grant: GrantId,
+    pub(super) token: &'a Digest,
+    pub(super) expires_at: Timestamp,
+    pub(super) predecessor: Option<Digest>,
+    pub(super) number: usize,
 }
 
-async fn keep_refresh(tx: &mut Tx, new: NewRefresh<'_>, now: Timestamp) -> DbResult<()> {
+pub(super) async fn keep_refresh(tx: &mut Tx, new: NewRefresh<'_>, now: Timestamp) -> DbResult<()> {
     let insert = sql(
         "INSERT INTO refresh_tokens (digest, grant_id, number, issued_at, \
              expires_at, predecessor) \
@@ -352,51 +269,8 @@ async fn keep_refresh(tx: &mut Tx, new: NewRefresh<'_>, now: Timestamp) -> DbRes
     Ok(())
 }
 
-/// A refresh token on the point of being used.
-struct FoundRefresh {
-    grant: GrantId,
-    rotation: Option<Rotation>,
-}
-
-async fn find_refresh(
-    tx: &mut Tx,
-    token: &Digest,
-    now: Timestamp,
-) -> DbResult<Option<FoundRefresh>> {
-    let select = sql(
-        "SELECT grant_id, repeatable_until, answer FROM refresh_tokens \
-         WHERE digest = $1 AND expires_at > $2",
-    );
-    let Some(row) = tx.one(select.bind(token).bind(now)).await? else {
-        return Ok(None);
-    };
-    Ok(Some(FoundRefresh {
-        grant: row.grant_id("grant_id")?,
-        rotation: rotation(&row)?,
-    }))
-}
-
-/// What becomes of a refresh token that was used before; `None` if it was not.
-async fn use_again(
-    tx: &mut Tx,
-    news: &News<'_>,
-    found: &FoundRefresh,
-    now: Timestamp,
-) -> DbResult<Option<RefreshOutcome>> {
-    let outcome = match &found.rotation {
-        None => return Ok(None),
-        Some(rotation) if now <= rotation.repeatable_until => {
-            RefreshOutcome::Repeated(rotation.answer.clone())
-        }
-        Some(_) if end(tx, news, found.grant).await? => RefreshOutcome::Reused(found.grant),
-        // Somebody else has ended it.
-        Some(_) => RefreshOutcome::Unknown,
-    };
-    Ok(Some(outcome))
-}
-
 /// Ends a grant. Its tokens go with it. `false` if there is none.
-async fn end(tx: &mut Tx, news: &News<'_>, grant: GrantId) -> DbResult<bool> {
+pub(super) async fn end(tx: &mut Tx, news: &News<'_>, grant: GrantId) -> DbResult<bool> {
     let remove = sql("DELETE FROM grants WHERE id = $1 RETURNING user_id, client_id");
     let Some(ended) = tx.one(remove.bind(grant)).await? else {
         return Ok(false);
@@ -439,7 +313,7 @@ fn refresh_token(row: &Row) -> DbResult<StoredRefreshToken> {
 }
 
 /// The answer is gone some time after it could be repeated; that there was one is not.
-fn rotation(row: &Row) -> DbResult<Option<Rotation>> {
+pub(super) fn rotation(row: &Row) -> DbResult<Option<Rotation>> {
     let Some(repeatable_until) = row.maybe_time("repeatable_until")? else {
         return Ok(None);
     };

@@ -19,6 +19,7 @@ mod open;
 mod quota;
 mod recent;
 mod replays;
+mod rotation;
 mod row;
 mod session_mail;
 mod statement;
