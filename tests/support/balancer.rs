@@ -7,6 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread,
+    time::Duration,
 };
 
 use http_body_util::{BodyExt, Empty, combinators::BoxBody};
@@ -23,6 +24,7 @@ use remote_mcp_auth::CancellationToken;
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
+    time::sleep,
 };
 
 /// A balancer that listens. It stops when it is dropped.
@@ -40,6 +42,8 @@ struct Servers(Arc<Mutex<Inner>>);
 struct Inner {
     addresses: Vec<SocketAddr>,
     turn: usize,
+    /// How long a request takes to get here.
+    distance: Duration,
     /// Connections that wait for their next request.
     idle: HashMap<SocketAddr, Vec<SendRequest<Incoming>>>,
 }
@@ -91,6 +95,11 @@ impl Balancer {
         self.addr
     }
 
+    /// From now on, clients are so far away: what one replica has told the other overtakes them.
+    pub(crate) fn at_a_distance(&self, distance: Duration) {
+        self.servers.lock().distance = distance;
+    }
+
     /// From now on, requests go to these.
     pub(crate) fn to(&self, addresses: impl IntoIterator<Item = SocketAddr>) {
         self.servers.lock().addresses = addresses.into_iter().collect();
@@ -140,6 +149,10 @@ impl Servers {
     }
 
     async fn pass(&self, mut request: Request<Incoming>) -> Response<Body> {
+        let distance = self.lock().distance;
+        if !distance.is_zero() {
+            sleep(distance).await;
+        }
         *request.version_mut() = Version::HTTP_11;
         forget_the_hop(request.headers_mut());
         for server in self.in_turn() {

@@ -69,6 +69,10 @@ impl StoriesOn {
     }
 }
 
+/// How far clients are from replicas. What was taken back or set at one of them counts at the other
+/// when that has heard of it, which is a matter of milliseconds; stories ask at once.
+const DISTANCE: Duration = Duration::from_millis(20);
+
 /// The ports and the passcode of every server here.
 const DEFAULTS: [(&str, &str); 3] = [
     ("listen", "127.0.0.1:0"),
@@ -206,6 +210,7 @@ impl TestServer {
             _ => Some(Balancer::start().await),
         };
         if let Some(balancer) = &balancer {
+            balancer.at_a_distance(DISTANCE);
             let url = format!("http://localhost:{}", balancer.addr().port());
             let url = PublicUrl::parse(&url).expect("an origin");
             for config in &mut configs {
