@@ -11,10 +11,12 @@ use remote_mcp_auth::jose::{Algorithm, PublicKey};
 
 mod admin;
 mod authorization;
+mod balanced;
 mod bearer_challenges;
 mod client_credentials;
 mod client_documents;
 mod client_management;
+mod client_restarts;
 mod conformance_fixture;
 mod connection;
 mod consent;

@@ -171,20 +171,30 @@ async fn strict_with(server: Launch, script: &str, story: &str, method: &str, mo
     run(script, &arguments, server, &told).await;
 }
 
-/// Runs one of the scripts in `tests/clients` against a server, with what it is told besides.
-async fn run(script: &str, arguments: &[&str], server: Launch, told: &[(&str, &str)]) {
+/// One of the scripts in `tests/clients`, to be run. Where that cannot be, it says so.
+pub(crate) async fn script_of_ours(script: &str) -> Option<Command> {
     let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
     if !outside::is_installed("node", "--version").await {
-        return outside::skip(script, "node", "install Node.js 20 or later");
+        outside::skip(script, "node", "install Node.js 20 or later");
+        return None;
     }
     if !clients.join("node_modules").exists() {
         let remedy = "npm ci --prefix tests/clients";
-        return outside::skip(script, "tests/clients/node_modules", remedy);
+        outside::skip(script, "tests/clients/node_modules", remedy);
+        return None;
     }
-    let server = server.start();
     let mut command = Command::new("node");
+    command.arg(clients.join(script));
+    Some(command)
+}
+
+/// Runs one of the scripts in `tests/clients` against a server, with what it is told besides.
+async fn run(script: &str, arguments: &[&str], server: Launch, told: &[(&str, &str)]) {
+    let Some(mut command) = script_of_ours(script).await else {
+        return;
+    };
+    let server = server.start();
     command
-        .arg(clients.join(script))
         .arg(server.site().url("/mcp"))
         .args(arguments)
         .env("SIGN_IN_PASSCODE", PASSCODE)

@@ -4,6 +4,7 @@ mod authorizations;
 mod clients;
 mod codes;
 mod given;
+mod given_up;
 mod grants;
 mod outage;
 mod refresh;

@@ -12,7 +12,10 @@ mod progress;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -45,7 +48,8 @@ const LOG_FAILURE_EVERY: Duration = Duration::from_secs(10);
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
 /// Accepts connections and serves `router` on them until `shutdown`; then accepts what still waits
-/// in the queue, lets running requests finish, and returns.
+/// in the queue, lets running requests finish, says of each answer that it is the connection's last,
+/// and returns.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
@@ -145,13 +149,20 @@ async fn drive(
         progress: Arc::clone(&progress),
     });
     let handling = Arc::clone(&progress);
+    let ending = shutdown.clone();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let progress = Arc::clone(&handling);
+        let ending = ending.clone();
         let mut router = router.clone();
         let mut request = exchange::question(request, &progress);
         request.extensions_mut().insert(ends);
         async move {
-            let response = router.call(request).await?;
+            let mut response = router.call(request).await?;
+            if ending.is_cancelled() {
+                // RFC 9112 §9.6: nothing more is to be sent on it.
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
             Ok::<_, Infallible>(exchange::answer(response, progress))
         }
     });
@@ -176,14 +187,16 @@ async fn drive(
         }
     }
     let deadline = Instant::now() + DRAIN_TIMEOUT;
-    // A request may have arrived that hyper has not seen; closing now would lose it.
+    // A request may have arrived that hyper has not seen, or be on its way from a load balancer that
+    // keeps the connection; closing now would lose it. What is answered from now on says that it was
+    // the last.
     loop {
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,
             () = tokio::time::sleep(DRAIN_TICK) => {}
         }
-        if !progress.is_request_coming() || Instant::now() >= deadline {
+        if !progress.is_in_use() || Instant::now() >= deadline {
             break;
         }
     }

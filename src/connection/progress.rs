@@ -22,6 +22,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_mins(2);
 /// How long a connection that was accepted just before that may take to say something.
 const NEWCOMER_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long after an answer a connection counts as one that is used over and over.
+const IN_USE: Duration = Duration::from_millis(500);
+
 /// Where a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -190,13 +193,13 @@ impl Progress {
         is_idle.then(|| self.last_io().elapsed())
     }
 
-    /// Whether a request is on its way in, or would be on a connection this young.
-    pub(super) fn is_request_coming(&self) -> bool {
+    /// Whether it is at work, or so likely to be given some that closing it might cross a request:
+    /// on a connection this young, and on one that a load balancer keeps and has just used.
+    pub(super) fn is_in_use(&self) -> bool {
         match self.phase() {
             Phase::New => self.start.elapsed() < NEWCOMER_TIMEOUT,
-            Phase::Headers => true,
-            Phase::Handling | Phase::Answering => self.is_next_here.load(Ordering::Relaxed),
-            Phase::Answered => false,
+            Phase::Headers | Phase::Handling | Phase::Answering => true,
+            Phase::Answered => self.last_io().elapsed() < IN_USE,
         }
     }
 }

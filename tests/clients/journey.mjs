@@ -2,6 +2,8 @@
 // later, leave. The SDK under test does everything that is OAuth or MCP; here are only the person,
 // the client's memory, and the questions whether each step went as it must.
 
+import { once } from "node:events";
+import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { Browser } from "./pages.mjs";
@@ -79,18 +81,38 @@ export async function journey({ Client, Transport, UnauthorizedError, clientOpti
   await lookUpAda(client);
   step("tools/call: Ada Lovelace");
 
+  memory.authorizationUrl = undefined;
+  for (const signal of process.env.RESTARTS?.split(" ") ?? []) {
+    await restarted(signal);
+    await lookUpAda(client);
+    equal(memory.authorizationUrl, undefined, "a person is asked again");
+    step(`the same call answered after the server had got SIG${signal}`);
+  }
+
   const before = { ...memory.saved };
   await ageAccessToken(memory);
   await lookUpAda(client);
   wire.expect("POST /token refresh_token 200");
   memory.saved.access_token !== before.access_token || fail("the access token did not change");
   memory.saved.refresh_token !== before.refresh_token || fail("the refresh token did not rotate");
+  equal(memory.authorizationUrl, undefined, "a person is asked again");
   step("refreshed on a 401, and the same call answered again");
 
+  wire.expectOnce("POST /register");
   await transport.terminateSession();
   if (hasSession) wire.expect("DELETE /mcp 20");
   await client.close();
   step("left");
+}
+
+/** Asks whoever runs us to end the server with that signal and to start it again, and waits for the word. */
+async function restarted(signal) {
+  const lines = createInterface({ input: process.stdin });
+  console.log(`restart: ${signal}`);
+  const [line] = await once(lines, "line");
+  equal(line, "restarted", "the answer");
+  // Otherwise this would wait for more of them at the end.
+  lines.close();
 }
 
 /** Calls the example tool and insists on its answer, as text and as structured content. */
@@ -119,6 +141,11 @@ class Wire {
     this.#seen.push([init?.method ?? "GET", path, grant, response.status].filter(Boolean).join(" "));
     return response;
   };
+
+  /** Insists that no more than one was. */
+  expectOnce(line) {
+    equal(this.#seen.filter((seen) => seen.startsWith(line)).length, 1, `requests like “${line}”`);
+  }
 
   /** Insists that a request of that beginning was made. */
   expect(line) {

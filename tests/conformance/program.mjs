@@ -5,8 +5,8 @@ import { createInterface } from "node:readline";
 
 const PATIENCE_MS = 20_000;
 
-/** Starts `path` and waits for the two lines that say where it is. */
-export async function start(path, passcode) {
+/** Starts `path` with these settings besides, and waits for the two lines that say where it is. */
+export async function start(path, passcode, settings = {}) {
   const child = spawn(path, [], {
     env: {
       ...process.env,
@@ -17,6 +17,7 @@ export async function start(path, passcode) {
       ACCESS_TOKEN_TTL: "1h",
       RATE_LIMITS: "off",
       RUST_LOG: process.env.RUST_LOG ?? "warn",
+      ...settings,
     },
     stdio: ["ignore", "pipe", "pipe"],
   });

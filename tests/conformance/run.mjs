@@ -4,11 +4,12 @@
 //
 //     cargo build --release --example conformance
 //     npm ci                      # here; once
-//     node run.mjs [PROGRAM] [--repeat N] [--only TEXT]
+//     node run.mjs [PROGRAM] [--replicas] [--repeat N] [--only TEXT]
 //
 // PROGRAM, or CONFORMANCE_PROGRAM, is the built example; the default is the one cargo puts in `target`. `--repeat` does
 // everything N times against one running program; `--only` keeps the runs whose name contains TEXT ("alpha.12",
-// "2026-07-28"). Prints one line per run and exits 1 if anything deviates.
+// "2026-07-28"). `--replicas` starts two of the program on an installed Postgres, behind a proxy that sends every request to
+// the other one than the last. Prints one line per run and exits 1 if anything deviates.
 
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -18,13 +19,18 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { start } from "./program.mjs";
+import { startReplicas } from "./replicas.mjs";
 import { releases } from "./runs.mjs";
 import { runSuite } from "./suite.mjs";
 import { accessToken } from "./token.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { repeat: { type: "string", default: "1" }, only: { type: "string", default: "" } },
+  options: {
+    repeat: { type: "string", default: "1" },
+    only: { type: "string", default: "" },
+    replicas: { type: "boolean", default: false },
+  },
 });
 const path =
   positionals[0] ??
@@ -45,7 +51,7 @@ if (!(rounds >= 1) || chosen.length === 0) {
 const passcode = randomBytes(18).toString("base64url");
 const directory = await mkdtemp(join(tmpdir(), "conformance-"));
 const tally = { passed: 0, failed: 0 };
-const program = await start(path, passcode);
+const program = await (values.replicas ? startReplicas : start)(path, passcode);
 try {
   for (let round = 1; round <= rounds; round++) {
     if (rounds > 1) console.log(`round ${round} of ${rounds}`);

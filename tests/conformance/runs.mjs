@@ -18,6 +18,11 @@ const createsTask = ({ scenario, check }) =>
   check.id === "wire-schema-valid" &&
   check.details.violations.every(({ message }) => message.result?.resultType === "task");
 
+/** A task lives in the process that began it, and the client asks for it at another one: there, these are not counted. */
+const withoutTasks = (scenarios, passes) => ({
+  onReplicas: { scenarios, passes, leavesOut: isTasks, excused: undefined, excuses: 0 },
+});
+
 const suite = (version, scenarios, passes) => ({
   name: `all ${version}`,
   args: ["--suite", "all", "--spec-version", version],
@@ -52,7 +57,7 @@ export const releases = [
       suite("2026-07-28", 40, 151),
       requirements("2025-11-25", 33, 30, 83),
       // 151 and 36 of the 44 checks of the tasks scenarios: eight are excused.
-      requirements("2026-07-28", 50, 37, 187, { excused: createsTask, excuses: 8 }),
+      requirements("2026-07-28", 50, 37, 187, { excused: createsTask, excuses: 8, ...withoutTasks(40, 151) }),
       // Without scope and resource: the server has to have a default for both.
       authorization("authorization"),
     ],
@@ -68,7 +73,7 @@ export const releases = [
       // One more: `tools/list` keeps its order.
       suite("2026-07-28", 40, 152),
       requirements("2025-11-25", 33, 30, 83),
-      requirements("2026-07-28", 50, 37, 196),
+      requirements("2026-07-28", 50, 37, 196, withoutTasks(40, 152)),
       authorization("authorization"),
       authorization("authorization for a resource", { resource: true }),
     ],

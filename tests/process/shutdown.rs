@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpStream;
+
 use crate::support::{Launch, McpClient, RawConnection, Site, connect};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -71,7 +73,7 @@ async fn it_ends_well_on_either_signal_whoever_is_connected() {
 }
 
 #[tokio::test]
-async fn a_running_request_is_finished_while_idle_connections_close_at_once() {
+async fn a_running_request_is_finished_while_idle_connections_are_closed() {
     let program = Launch::serving().start();
     let site = program.site();
     let token = connect(&site).await.tokens.access;
@@ -85,6 +87,22 @@ async fn a_running_request_is_finished_while_idle_connections_close_at_once() {
     let (answer, _) = running.read_to_end(5 * SECOND).await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
     assert!(answer.contains("2025-11-25"), "{answer}");
+    assert_eq!(program.ended().code, Some(0));
+}
+
+#[tokio::test]
+async fn a_connection_that_was_just_in_use_is_answered_once_more() {
+    let program = Launch::serving().start();
+    let site = program.site();
+    let mut kept = idle_connection(&site).await;
+    program.signal("TERM");
+    while TcpStream::connect(site.addr()).await.is_ok() {}
+    // Nobody told the load balancer, which has kept it.
+    kept.send(HEALTHZ).await;
+    let (answer, closed_after) = kept.read_to_end(3 * SECOND).await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer:?}");
+    assert!(answer.contains("connection: close"), "{answer}");
+    assert!(closed_after < SECOND, "{closed_after:?}");
     assert_eq!(program.ended().code, Some(0));
 }
 

@@ -1,6 +1,7 @@
 //! What the stories are told with: a server, a browser, an OAuth client, an MCP client, a bare socket.
 
 mod answer;
+mod balancer;
 mod browser;
 mod events;
 mod fixtures;
@@ -18,6 +19,7 @@ mod tls;
 pub(crate) mod vendor;
 
 pub(crate) use answer::Answer;
+pub(crate) use balancer::Balancer;
 pub(crate) use browser::{Arrival, Browser, Page};
 pub(crate) use events::{Events, PATIENCE};
 pub(crate) use fixtures::Workshop;

@@ -8,7 +8,11 @@ use std::{
 };
 
 use tempfile::TempDir;
-use tokio::{process::Command, time::timeout};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    process::Command,
+    time::timeout,
+};
 
 use super::Program;
 
@@ -35,6 +39,37 @@ pub(crate) async fn run(mut program: Command, server: &Program) {
         "{program:?}: {status:?}\n--- it printed ---\n{}\n--- the server logged ---\n{}",
         fs::read_to_string(&path).unwrap_or_default(),
         server.log(),
+    );
+}
+
+/// Runs a program to its end, and answers what it says: a line for a line, where there is something
+/// to answer. It fails as above.
+pub(crate) async fn talk(mut program: Command, mut answer: impl FnMut(&str) -> Option<String>) {
+    let mut child = program
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program starts");
+    let mut stdin = child.stdin.take().expect("a pipe");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut said = String::new();
+    let conversation = async {
+        while let Some(line) = lines.next_line().await.expect("text") {
+            said.push_str(&line);
+            said.push('\n');
+            if let Some(answer) = answer(&line) {
+                let answer = format!("{answer}\n");
+                stdin.write_all(answer.as_bytes()).await.expect("a reader");
+            }
+        }
+        child.wait().await
+    };
+    let status = timeout(LIMIT, conversation).await;
+    let succeeded = matches!(&status, Ok(Ok(status)) if ExitStatus::success(status));
+    assert!(
+        succeeded,
+        "{program:?}: {status:?}\n--- it said ---\n{said}"
     );
 }
 

@@ -129,7 +129,15 @@ impl Database {
             // The lock is taken at once: a transaction that began to read and then wants to write
             // would have to be given up where another process wrote in between.
             Self::Sqlite { writer, .. } => Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
+            Self::Postgres(pool) => {
+                // In a task of its own, which nobody cuts short. Clients go away at any moment, and
+                // of a transaction that is given up while it begins, sqlx knows nothing: the
+                // connection would go back with it, and what others then write there would be
+                // neither seen nor kept.
+                let pool = pool.clone();
+                let begun = tokio::spawn(async move { pool.begin().await });
+                Tx::Postgres(begun.await.map_err(|_| sqlx::Error::WorkerCrashed)??)
+            }
         })
     }
 }
@@ -265,8 +273,9 @@ fn gave_way(error: &sqlx::Error) -> bool {
     // SQLite's codes are numbers, of which the low byte says what the rest is about.
     let sqlite = code.parse::<i32>().map(|code| code & 0xff);
     match &*code {
-        // serialization_failure, deadlock_detected
-        "40001" | "40P01" => true,
+        // serialization_failure, deadlock_detected; foreign_key_violation: what was just there to
+        // refer to has been removed meanwhile, and whoever looks again sees that.
+        "40001" | "40P01" | "23503" => true,
         // SQLITE_BUSY, SQLITE_LOCKED; Postgres has five characters.
         short => short.len() < 5 && matches!(sqlite, Ok(5 | 6)),
     }
