@@ -21,7 +21,7 @@ mod startup;
 mod support;
 mod throughput;
 
-use messages::Era;
+use messages::{Caller, Era};
 use support::{Connected, Launch, McpClient, Program, Site, connect};
 
 fn main() {
@@ -52,8 +52,7 @@ async fn run() {
 struct Server {
     program: Program,
     site: Site,
-    token: String,
-    session: String,
+    caller: Caller,
 }
 
 impl Server {
@@ -62,11 +61,15 @@ impl Server {
         let site = program.site();
         let Connected { tokens, .. } = connect(&site).await;
         let client = McpClient::initialized(&site, &tokens.access, messages::LEGACY).await;
+        let caller = Caller {
+            authority: site.authority().to_owned(),
+            token: tokens.access,
+            session: client.session.expect("a session"),
+        };
         Self {
             program,
             site,
-            token: tokens.access,
-            session: client.session.expect("a session"),
+            caller,
         }
     }
 }
