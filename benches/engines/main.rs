@@ -35,12 +35,12 @@ use engine::Engine;
 use figures::{Figures, print_heading};
 use load::{CONNECTIONS, Slice, Target, Work};
 use messages::Era;
-use support::postgres::{Postgres, Writes};
+use support::postgres::Postgres;
 
 /// How many slices of each kind there are, and how many turns each slice takes.
-const CALLS: (u32, u32) = (24, 3_000);
-const REFRESHES: (u32, u32) = (10, 400);
-const AUTHORIZATIONS: (u32, u32) = (10, 150);
+const CALLS: (u32, u32) = (16, 4_000);
+const REFRESHES: (u32, u32) = (8, 250);
+const AUTHORIZATIONS: (u32, u32) = (8, 64);
 
 fn main() {
     // One thread: the load must leave a processor to what is measured.
@@ -53,7 +53,7 @@ fn main() {
 
 async fn run() -> io::Result<()> {
     let home = tempfile::TempDir::new()?;
-    let postgres = Postgres::start_writing(Writes::Durably);
+    let postgres = Postgres::start_with(&["fsync=on"]);
     let mut engines = vec![Engine::memory(), Engine::sqlite(home.path())];
     match &postgres {
         Some(postgres) => {

@@ -15,10 +15,7 @@ use std::{
 
 use remote_mcp_auth::CancellationToken;
 
-use crate::support::{
-    Answer, Launch, Program, Site,
-    postgres::{Postgres, Writes},
-};
+use crate::support::{Answer, Launch, Program, Site, postgres::Postgres};
 
 /// How soon everything has to work again.
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -151,7 +148,7 @@ fn start(database: &str) -> (Program, Site) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_are_told_the_truth_or_to_come_back_and_lose_nothing() {
-    let Some(postgres) = Postgres::start_writing(Writes::Durably) else {
+    let Some(postgres) = Postgres::start() else {
         return;
     };
     let url = postgres.database().await;

@@ -28,18 +28,9 @@ const NOBODY: u32 = 65_534;
 pub(crate) struct Postgres {
     home: PathBuf,
     bin: PathBuf,
-    writes: Writes,
+    settings: &'static [&'static str],
     /// Watches over the server. It ends when we let go of its standard input, whatever the reason.
     guard: Child,
-}
-
-/// When it says that something is written.
-#[derive(Clone, Copy)]
-pub(crate) enum Writes {
-    /// When it is on the disk.
-    Durably,
-    /// Before that: stories end before the machine does.
-    Fast,
 }
 
 /// The URL of a new, empty database; `None` if there is no Postgres.
@@ -100,13 +91,14 @@ async fn connect(url: &str) -> PgConnection {
 }
 
 impl Postgres {
-    /// Starts a server; `None` if none is installed.
+    /// Starts a server; `None` if none is installed. It does not wait for the disk: stories end
+    /// before the machine does.
     pub(crate) fn start() -> Option<Self> {
-        Self::start_writing(Writes::Fast)
+        Self::start_with(&["fsync=off"])
     }
 
-    /// The same, of either kind.
-    pub(crate) fn start_writing(writes: Writes) -> Option<Self> {
+    /// The same with these settings instead.
+    pub(crate) fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let bin = installed()?;
         let home = env::temp_dir().join(format!("postgres-{}", Uuid::new_v4().simple()));
         fs::create_dir(&home).expect("a directory");
@@ -123,11 +115,11 @@ impl Postgres {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "{made:?}");
-        let guard = guard(&bin, &home, writes);
+        let guard = guard(&bin, &home, settings);
         let server = Self {
             home,
             bin,
-            writes,
+            settings,
             guard,
         };
         server.wait();
@@ -155,7 +147,7 @@ impl Postgres {
 
     /// Starts it again with what it had.
     pub(crate) fn start_again(&mut self) {
-        self.guard = guard(&self.bin, &self.home, self.writes);
+        self.guard = guard(&self.bin, &self.home, self.settings);
         self.wait();
     }
 
@@ -202,7 +194,7 @@ impl Drop for Postgres {
 
 /// A shell that runs the server until its own standard input ends. The one of all stories is dropped
 /// by nobody, and this notices the end of the process all the same; the files are removed then.
-fn guard(bin: &Path, home: &Path, writes: Writes) -> Child {
+fn guard(bin: &Path, home: &Path, settings: &[&str]) -> Child {
     const SCRIPT: &str = r#"
         "$@" &
         server=$!
@@ -219,11 +211,8 @@ fn guard(bin: &Path, home: &Path, writes: Writes) -> Child {
         .arg("-D")
         .arg(home.join("data"));
     guard.arg("-k").arg(home);
-    let fsync = match writes {
-        Writes::Durably => "fsync=on",
-        Writes::Fast => "fsync=off",
-    };
-    for setting in ["listen_addresses=", fsync, "max_connections=300"] {
+    let always = ["listen_addresses=", "max_connections=300"];
+    for setting in always.iter().chain(settings) {
         guard.args(["-c", setting]);
     }
     let log = fs::File::create(home.join("log")).expect("a file");
