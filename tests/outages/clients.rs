@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::Load;
 use crate::support::{
-    Browser, Connected, McpClient, ModernClient, OAuthClient, Params, REDIRECT_URI, Site, Tokens,
-    connect,
+    Answer, Browser, Connected, McpClient, ModernClient, OAuthClient, Page, Params, REDIRECT_URI,
+    Site, Tokens, connect, initialize_message,
 };
 
 /// How long a client thinks before it asks again. The machine has others to serve.
@@ -28,6 +28,7 @@ pub(super) struct Clients {
     registering: Arc<AtomicUsize>,
     authorizing: (Arc<AtomicUsize>, Browser),
     refreshing: (Arc<AtomicUsize>, OAuthClient, Tokens),
+    opening: (Arc<AtomicUsize>, String),
     legacy: (Arc<AtomicUsize>, McpClient),
     modern: (Arc<AtomicUsize>, ModernClient),
     leaving: Vec<(OAuthClient, Tokens)>,
@@ -37,7 +38,7 @@ pub(super) struct Clients {
 pub(super) struct Promised {
     registered: Vec<Value>,
     granted: Vec<(OAuthClient, Tokens)>,
-    legacy: McpClient,
+    sessions: Vec<McpClient>,
     given_back: Vec<(OAuthClient, Tokens)>,
 }
 
@@ -62,6 +63,7 @@ impl Clients {
             registering: load.counting("registering"),
             authorizing: (load.counting("authorizing"), browser),
             refreshing: (load.counting("refreshing"), client, tokens),
+            opening: (load.counting("opening sessions"), caller.clone()),
             legacy: (load.counting("calling in a session"), session),
             modern: (
                 load.counting("calling without one"),
@@ -75,19 +77,21 @@ impl Clients {
     pub(super) async fn work(self, load: &Load) -> Promised {
         let (counter, mut browser) = self.authorizing;
         let (session, legacy) = self.legacy;
-        let (registered, mut granted, refreshed, (), (), ()) = tokio::join!(
+        let (registered, mut granted, refreshed, mut sessions, (), (), ()) = tokio::join!(
             register(load, &self.registering),
             authorize(load, &counter, &mut browser),
             refresh(load, self.refreshing),
+            open(load, self.opening),
             call_in_session(load, &session, &legacy),
             call(load, self.modern),
             leave(load, &self.leaving),
         );
         granted.push(refreshed);
+        sessions.push(legacy);
         Promised {
             registered,
             granted,
-            legacy,
+            sessions,
             given_back: self.leaving,
         }
     }
@@ -154,7 +158,7 @@ async fn let_in(load: &Load, browser: &mut Browser) -> Option<(OAuthClient, Toke
     let answer = load.ask(303, visit(&url)).await?;
     let url = answer.header("location").to_owned();
     let answer = load.ask(200, visit(&url)).await?;
-    let page = crate::support::Page { url, answer };
+    let page = Page { url, answer };
     let form = page.decision("allow");
     let decide = |site: Site| {
         let post = site.post(&form.action).header("cookie", &cookies);
@@ -197,9 +201,27 @@ async fn opens(load: &Load, tokens: &Tokens) {
     }
 }
 
-fn list_tools(site: &Site, token: &str) -> impl Future<Output = crate::support::Answer> + use<> {
+fn list_tools(site: &Site, token: &str) -> impl Future<Output = Answer> + use<> {
     let client = ModernClient::new(site, token);
     async move { client.request("tools/list", &json!({})).await }
+}
+
+async fn open(load: &Load, (counter, token): (Arc<AtomicUsize>, String)) -> Vec<McpClient> {
+    let message = initialize_message("2025-11-25");
+    let mut sessions = Vec::new();
+    while !load.over.is_cancelled() {
+        let open = |site: Site| {
+            let client = McpClient::new(&site, &token);
+            let message = &message;
+            async move { client.post(message).await }
+        };
+        let answer = load.insist(200, open).await;
+        let mut client = McpClient::new(load.replica(), &token);
+        client.session = Some(answer.header("mcp-session-id").to_owned());
+        sessions.push(client);
+        achieved(&counter).await;
+    }
+    sessions
 }
 
 async fn call_in_session(load: &Load, counter: &AtomicUsize, client: &McpClient) {
@@ -266,8 +288,10 @@ impl Promised {
             let tokens = refreshed(load, client, tokens).await;
             opens(load, &tokens).await;
         }
-        for site in &load.replicas {
-            assert_eq!(self.legacy.at(site).ping().await, 200);
+        for session in &self.sessions {
+            for site in &load.replicas {
+                assert_eq!(session.at(site).ping().await, 200);
+            }
         }
         for (client, tokens) in &self.given_back {
             for site in &load.replicas {
@@ -278,6 +302,9 @@ impl Promised {
             }
         }
         let (registered, granted) = (self.registered.len(), self.granted.len());
-        println!("{registered} registrations and {granted} grants are still good");
+        let sessions = self.sessions.len();
+        println!(
+            "{registered} registrations, {granted} grants and {sessions} sessions are still good"
+        );
     }
 }

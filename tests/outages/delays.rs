@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use sqlx::{Connection as _, Executor as _, PgConnection};
 
-use crate::support::{ModernClient, OAuthClient, TestServer, connect, postgres};
+use crate::support::{
+    ModernClient, OAuthClient, TestServer, connect,
+    postgres::{self, Postgres},
+};
 
 /// How many revocations are measured.
 const MEASURED: usize = 20;
@@ -75,4 +78,36 @@ async fn a_revocation_that_nobody_hears_of_counts_after_five_seconds() {
         server.advance(BOUND);
         assert_eq!(status(server, token).await, 401);
     }
+}
+
+#[tokio::test]
+async fn a_stream_ends_within_five_seconds_where_a_replica_has_gone_deaf() {
+    let Some(postgres) = Postgres::start() else {
+        return;
+    };
+    let url = postgres.database().await;
+    let (one, other) = two(&url).await;
+    let connected = connect(&one).await;
+    let client = ModernClient::new(&other, &connected.tokens.access);
+    let wanted = json!({ "toolsListChanged": true });
+    let (mut events, _) = client.listen(&wanted).await;
+
+    // Those who tell the replicas stand still, and nobody closes their connections.
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let telling = "SELECT pid FROM pg_stat_activity \
+         WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    let telling: Vec<i32> = sqlx::query_scalar(telling)
+        .fetch_all(&mut connection)
+        .await
+        .unwrap();
+    assert_eq!(telling.len(), 2);
+    let telling: Vec<u32> = telling.iter().map(|pid| pid.unsigned_abs()).collect();
+    postgres::signal("STOP", &telling);
+
+    let refresh_token = connected.tokens.refresh_token();
+    connected.client.revoke(refresh_token).await.expect(200);
+    let revoked = Instant::now();
+    events.rest().await;
+    assert!(revoked.elapsed() < BOUND, "{:?}", revoked.elapsed());
+    println!("the stream ended {:?} later", revoked.elapsed());
 }

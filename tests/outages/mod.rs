@@ -159,7 +159,7 @@ async fn clients_are_told_the_truth_or_to_come_back_and_lose_nothing() {
         let load = Arc::clone(&load);
         move || weather(postgres, &load)
     });
-    let promised = clients.work(&load).await;
+    let promised = Box::pin(clients.work(&load)).await;
     let _postgres = weather.join().expect("everything works again");
     promised.check(&load).await;
     let asked = load.asked.load(Ordering::Relaxed);

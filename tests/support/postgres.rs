@@ -139,6 +139,8 @@ impl Postgres {
 
     /// Stops it at once, as a crash would.
     pub(crate) fn stop(&mut self) {
+        // It notices only if it is not frozen.
+        self.thaw();
         if let Some(mut stdin) = self.guard.stdin.take() {
             writeln!(stdin, "stop").expect("it listens");
         }
@@ -201,6 +203,7 @@ fn guard(bin: &Path, home: &Path, settings: &[&str]) -> Child {
         word=
         read -r word
         kill -QUIT "$server"
+        kill -CONT "$server"
         wait "$server"
         [ "$word" = stop ] || rm -rf "$PGHOME"
     "#;
@@ -226,8 +229,8 @@ fn guard(bin: &Path, home: &Path, settings: &[&str]) -> Child {
         .expect("a shell")
 }
 
-/// Some may have ended by themselves.
-fn signal(name: &str, pids: &[u32]) {
+/// Sends these processes a signal. Some may have ended by themselves.
+pub(crate) fn signal(name: &str, pids: &[u32]) {
     let pids = pids.iter().map(ToString::to_string);
     let kill = Command::new("kill").args(["-s", name]).args(pids).output();
     kill.expect("kill runs");
