@@ -42,7 +42,7 @@ impl Figures {
         let rate = self.rate_beside(bare);
         let p50 = self.p50.as_secs_f64() / bare.p50.as_secs_f64();
         let p99 = self.p99.as_secs_f64() / bare.p99.as_secs_f64();
-        let processor = self.processor_micros / bare.processor_micros;
+        let processor = self.processor_time_beside(bare);
         println!("    ratio            {rate:12.2} {p50:9.2} {p99:9.2} {processor:13.2}");
         println!(
             "    target                 ≥ 0.85                         ≤ {most_processor_time}"
@@ -54,6 +54,11 @@ impl Figures {
     pub(crate) fn rate_beside(&self, other: &Self) -> f64 {
         let pairs = self.rates.iter().zip(&other.rates);
         median(pairs.map(|(ours, others)| ours / others))
+    }
+
+    /// How many times the processor time.
+    pub(crate) fn processor_time_beside(&self, other: &Self) -> f64 {
+        self.processor_micros / other.processor_micros
     }
 
     pub(crate) fn print(&self, name: &str) {
