@@ -53,6 +53,7 @@ mod modern_streams;
 mod modern_surface;
 mod modern_task_input;
 mod modern_tasks;
+mod outages;
 mod private_key_jwt;
 mod process;
 mod prompts;

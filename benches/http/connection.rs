@@ -64,6 +64,27 @@ impl Connection {
     }
 }
 
+impl Answer<'_> {
+    /// The same answer, provided that it has this status.
+    pub(crate) fn expect(self, status: u16) -> io::Result<Self> {
+        if self.status == status {
+            return Ok(self);
+        }
+        let body = String::from_utf8_lossy(self.body);
+        Err(io::Error::other(format!("{}{body}", self.head)))
+    }
+
+    /// A header's value.
+    pub(crate) fn header(&self, name: &str) -> io::Result<&str> {
+        header(self.head, name).ok_or_else(|| io::Error::other(format!("no {name}: {}", self.head)))
+    }
+}
+
+fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = head.lines().filter_map(|line| line.split_once(':'));
+    lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| value.trim()))
+}
+
 fn text(head: &[u8]) -> io::Result<&str> {
     std::str::from_utf8(head).map_err(|_| io::ErrorKind::InvalidData.into())
 }
@@ -90,13 +111,9 @@ fn split_head(read: &[u8]) -> io::Result<Option<(usize, Framing)>> {
         return Ok(None);
     };
     let head = text(read.get(..end).unwrap_or_default())?;
-    let header = |name: &str| {
-        let mut lines = head.lines().filter_map(|line| line.split_once(':'));
-        lines.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then(|| value.trim()))
-    };
-    let framing = match header("content-length") {
+    let framing = match header(head, "content-length") {
         Some(length) => Framing::Length(length.parse().map_err(|_| io::ErrorKind::InvalidData)?),
-        None if header("transfer-encoding").is_some() => Framing::Chunks,
+        None if header(head, "transfer-encoding").is_some() => Framing::Chunks,
         None => Framing::Length(0),
     };
     Ok(Some((end + END.len(), framing)))

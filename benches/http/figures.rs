@@ -36,49 +36,46 @@ impl Figures {
 
     /// Prints ours and bare axum's, and how they compare.
     pub(crate) fn print_beside(&self, bare: &Self, most_processor_time: f64) {
-        println!("                       requests/s       p50       p99   CPU/request");
+        print_heading("requests");
         self.print("remote-mcp-auth");
         bare.print("bare axum");
-        // Each slice is held against the one that ran right after it, on a machine in the same mood.
-        let pairs = self.rates.iter().zip(&bare.rates);
-        let rate = median(pairs.map(|(ours, bares)| ours / bares));
+        let rate = self.rate_beside(bare);
         let p50 = self.p50.as_secs_f64() / bare.p50.as_secs_f64();
         let p99 = self.p99.as_secs_f64() / bare.p99.as_secs_f64();
-        let processor = self.processor_micros / bare.processor_micros;
+        let processor = self.processor_time_beside(bare);
         println!("    ratio            {rate:12.2} {p50:9.2} {p99:9.2} {processor:13.2}");
         println!(
             "    target                 ≥ 0.85                         ≤ {most_processor_time}"
         );
     }
 
-    fn rate_beside(&self, other: &Self) -> f64 {
+    /// How many times as fast. Each slice is held against the one that ran right beside it, on a
+    /// machine in the same mood.
+    pub(crate) fn rate_beside(&self, other: &Self) -> f64 {
         let pairs = self.rates.iter().zip(&other.rates);
         median(pairs.map(|(ours, others)| ours / others))
     }
 
-    fn print(&self, name: &str) {
+    /// How many times the processor time.
+    pub(crate) fn processor_time_beside(&self, other: &Self) -> f64 {
+        self.processor_micros / other.processor_micros
+    }
+
+    pub(crate) fn print(&self, name: &str) {
         let p50 = millis(self.p50);
         let p99 = millis(self.p99);
         let rate = median(self.rates.iter().copied());
         println!(
-            "    {name:16} {rate:12.0} {p50:>9} {p99:>9} {:10.1} µs",
+            "    {name:20} {rate:8.0} {p50:>9} {p99:>9} {:10.1} µs",
             self.processor_micros
         );
     }
 }
 
-/// Prints engines of the store, and how each compares with the first.
-pub(crate) fn print_engines(engines: &[(&str, Figures)]) {
-    println!("                       requests/s       p50       p99   CPU/request");
-    for (name, figures) in engines {
-        figures.print(name);
-    }
-    if let [(first, base), others @ ..] = engines {
-        for (name, figures) in others {
-            let ratio = figures.rate_beside(base);
-            println!("    {name} to {first}: {ratio:.2} (target ≥ 0.9)");
-        }
-    }
+/// What stands above the figures of things of that name.
+pub(crate) fn print_heading(things: &str) {
+    let (rate, each) = (format!("{things}/s"), "CPU/each");
+    println!("    {rate:>29}       p50       p99   {each:>11}");
 }
 
 /// Percentiles, in the order asked for.

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::{
     launch,
-    load::Target,
+    load::{Same, Target},
     messages, process,
     support::{Connected, Program, connect},
 };
@@ -36,7 +36,7 @@ pub(crate) async fn measure() {
     }
 }
 
-async fn slope(target: io::Result<Target>, program: &Program) -> io::Result<f64> {
+async fn slope(target: io::Result<Target<Same>>, program: &Program) -> io::Result<f64> {
     let mut target = target?;
     target.slice(FEW).await?;
     let with_few = f64::from(process::resident_memory(program.pid()));

@@ -1,4 +1,4 @@
-//! Load: many connections, a fixed number of requests, and what that took.
+//! Load: many connections, a fixed number of turns, and what that took.
 
 use std::{
     io,
@@ -20,11 +20,27 @@ pub(crate) const CONNECTIONS: u32 = 64;
 /// No slice goes on for longer, however slow the machine.
 const MOST: Duration = Duration::from_secs(20);
 
-/// A process under load: the same request, over and over.
-pub(crate) struct Target {
-    pid: u32,
-    request: Arc<[u8]>,
-    connections: Vec<Connection>,
+/// What a connection is for.
+pub(crate) trait Work: Send + 'static {
+    /// Does it once.
+    fn turn(&mut self, connection: &mut Connection) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+/// The same request every time.
+pub(crate) struct Same(pub(crate) Arc<[u8]>);
+
+impl Work for Same {
+    async fn turn(&mut self, connection: &mut Connection) -> io::Result<()> {
+        connection.exchange(&self.0).await?.expect(200)?;
+        Ok(())
+    }
+}
+
+/// Processes under load, of one server.
+pub(crate) struct Target<W> {
+    /// Whose processor time is counted.
+    pub(crate) pids: Vec<u32>,
+    workers: Vec<(Connection, W)>,
 }
 
 /// What one slice took.
@@ -32,55 +48,58 @@ pub(crate) struct Slice {
     pub(crate) elapsed: Duration,
     /// The server's.
     pub(crate) processor_time: Duration,
-    /// One for each request that was answered.
+    /// One for each turn.
     pub(crate) latencies: Vec<Duration>,
 }
 
-impl Target {
+impl Target<Same> {
+    /// One process, and one request.
     pub(crate) async fn connect(pid: u32, addr: SocketAddr, request: Vec<u8>) -> io::Result<Self> {
-        let mut connections = Vec::new();
+        let request: Arc<[u8]> = request.into();
+        let mut workers = Vec::new();
         for _ in 0..CONNECTIONS {
-            connections.push(Connection::open(addr).await?);
+            let work = Same(Arc::clone(&request));
+            workers.push((Connection::open(addr).await?, work));
         }
-        Ok(Self {
-            pid,
-            request: request.into(),
-            connections,
-        })
+        Ok(Self::of(vec![pid], workers))
+    }
+}
+
+impl<W: Work> Target<W> {
+    pub(crate) fn of(pids: Vec<u32>, workers: Vec<(Connection, W)>) -> Self {
+        Self { pids, workers }
     }
 
-    /// Sends so many requests, spread over all connections. Answers other than 200 are errors.
-    pub(crate) async fn slice(&mut self, requests: u32) -> io::Result<Slice> {
-        let before = process::processor_time(self.pid);
+    /// Takes so many turns, spread over all connections.
+    pub(crate) async fn slice(&mut self, turns: u32) -> io::Result<Slice> {
+        let before = process::processor_time(&self.pids);
         let began = Instant::now();
-        let left = Arc::new(AtomicU32::new(requests));
+        let left = Arc::new(AtomicU32::new(turns));
         let mut drivers = JoinSet::new();
-        for connection in self.connections.drain(..) {
-            let request = Arc::clone(&self.request);
-            let driving = drive(connection, request, Arc::clone(&left), began + MOST);
-            drivers.spawn(driving);
+        for worker in self.workers.drain(..) {
+            let left = Arc::clone(&left);
+            drivers.spawn(drive(worker, left, began + MOST));
         }
         let mut latencies = Vec::new();
         while let Some(driven) = drivers.join_next().await {
-            let (connection, mut its) = driven.map_err(io::Error::other)??;
-            self.connections.push(connection);
+            let (worker, mut its) = driven.map_err(io::Error::other)??;
+            self.workers.push(worker);
             latencies.append(&mut its);
         }
         Ok(Slice {
             elapsed: began.elapsed(),
-            processor_time: process::processor_time(self.pid).saturating_sub(before),
+            processor_time: process::processor_time(&self.pids).saturating_sub(before),
             latencies,
         })
     }
 }
 
-/// One connection's share: request after request while there are any left to send.
-async fn drive(
-    mut connection: Connection,
-    request: Arc<[u8]>,
+/// One connection's share: turn after turn while there are any left to take.
+async fn drive<W: Work>(
+    (mut connection, mut work): (Connection, W),
     left: Arc<AtomicU32>,
     deadline: Instant,
-) -> io::Result<(Connection, Vec<Duration>)> {
+) -> io::Result<((Connection, W), Vec<Duration>)> {
     let take = |left: u32| left.checked_sub(1);
     let mut latencies = Vec::new();
     while left
@@ -88,12 +107,9 @@ async fn drive(
         .is_ok()
     {
         let began = Instant::now();
-        let exchange = connection.exchange(&request);
-        let answer = tokio::time::timeout_at(deadline.into(), exchange).await??;
-        if answer.status != 200 {
-            return Err(io::Error::other(answer.head.to_owned()));
-        }
+        let turn = work.turn(&mut connection);
+        tokio::time::timeout_at(deadline.into(), turn).await??;
         latencies.push(began.elapsed());
     }
-    Ok((connection, latencies))
+    Ok(((connection, work), latencies))
 }

@@ -1,12 +1,10 @@
-//! What a request costs, beside the same request to bare axum: `cargo bench --bench http`. The engines of the
-//! store alone: `cargo bench --bench http -- engines`.
+//! What a request costs, beside the same request to bare axum: `cargo bench --bench http`.
 //!
 //! Nothing here fails on a figure: machines differ, and are busy. The processor time that a process
 //! has used holds on a busy machine too; requests per second and latencies hold on an idle one.
 
 mod bare;
 mod connection;
-mod engines;
 mod figures;
 mod footprint;
 mod load;
@@ -23,7 +21,7 @@ mod startup;
 mod support;
 mod throughput;
 
-use messages::Era;
+use messages::{Caller, Era};
 use support::{Connected, Launch, McpClient, Program, Site, connect};
 
 fn main() {
@@ -40,9 +38,6 @@ fn main() {
 }
 
 async fn run() {
-    if std::env::args().any(|arg| arg == engines::ARGUMENT) {
-        return engines::measure().await;
-    }
     startup::measure();
     footprint::measure().await;
 
@@ -51,33 +46,30 @@ async fn run() {
         throughput::measure(&server, era).await;
     }
     throughput::measure_event_stream(&server).await;
-    drop(server);
-    engines::measure().await;
 }
 
 /// The real program, and someone who may use it.
 struct Server {
     program: Program,
     site: Site,
-    token: String,
-    session: String,
+    caller: Caller,
 }
 
 impl Server {
     async fn start() -> Self {
-        Self::launched(launch()).await
-    }
-
-    async fn launched(launch: Launch) -> Self {
-        let program = launch.start();
+        let program = launch().start();
         let site = program.site();
         let Connected { tokens, .. } = connect(&site).await;
         let client = McpClient::initialized(&site, &tokens.access, messages::LEGACY).await;
+        let caller = Caller {
+            authority: site.authority().to_owned(),
+            token: tokens.access,
+            session: client.session.expect("a session"),
+        };
         Self {
             program,
             site,
-            token: tokens.access,
-            session: client.session.expect("a session"),
+            caller,
         }
     }
 }

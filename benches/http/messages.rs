@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::{Server, support::initialize_message};
+use crate::support::initialize_message;
 
 /// The newest protocol version with sessions.
 pub(crate) const LEGACY: &str = "2025-11-25";
@@ -39,17 +39,26 @@ impl Era {
     }
 }
 
-pub(crate) fn list_tools(server: &Server, era: Era) -> Vec<u8> {
-    request(server, era, "tools/list", json!({}), ANYTHING)
+/// Who calls.
+pub(crate) struct Caller {
+    /// Of the server's URL.
+    pub(crate) authority: String,
+    pub(crate) token: String,
+    /// Of the legacy era.
+    pub(crate) session: String,
 }
 
-pub(crate) fn call_tool(server: &Server, era: Era) -> Vec<u8> {
-    request(server, era, "tools/call", call(), ANYTHING)
+pub(crate) fn list_tools(caller: &Caller, era: Era) -> Vec<u8> {
+    request(caller, era, "tools/list", json!({}), ANYTHING)
+}
+
+pub(crate) fn call_tool(caller: &Caller, era: Era) -> Vec<u8> {
+    request(caller, era, "tools/call", call(), ANYTHING)
 }
 
 /// The same from a client that wants its answer as a stream.
-pub(crate) fn call_tool_for_events(server: &Server) -> Vec<u8> {
-    request(server, Era::Legacy, "tools/call", call(), EVENT_STREAM)
+pub(crate) fn call_tool_for_events(caller: &Caller) -> Vec<u8> {
+    request(caller, Era::Legacy, "tools/call", call(), EVENT_STREAM)
 }
 
 /// Opens a session.
@@ -62,10 +71,10 @@ fn call() -> Value {
     json!({ "name": TOOL, "arguments": { "startsWith": "A" } })
 }
 
-fn request(server: &Server, era: Era, method: &str, mut params: Value, accept: &str) -> Vec<u8> {
+fn request(caller: &Caller, era: Era, method: &str, mut params: Value, accept: &str) -> Vec<u8> {
     let mut headers = vec![("MCP-Protocol-Version", era.version())];
     match era {
-        Era::Legacy => headers.push(("Mcp-Session-Id", &server.session)),
+        Era::Legacy => headers.push(("Mcp-Session-Id", &caller.session)),
         Era::Modern => {
             headers.push(("Mcp-Method", method));
             if method == "tools/call" {
@@ -82,8 +91,7 @@ fn request(server: &Server, era: Era, method: &str, mut params: Value, accept: &
         }
     }
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
-    let authority = server.site.authority();
-    post(authority, &server.token, accept, &headers, &message)
+    post(&caller.authority, &caller.token, accept, &headers, &message)
 }
 
 fn post(

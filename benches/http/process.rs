@@ -5,9 +5,17 @@ use std::{fs, time::Duration};
 /// The kernel's clock ticks, of which there are 100 in a second on every Linux that Rust runs on.
 const TICK: Duration = Duration::from_millis(10);
 
-/// The processor time that a process has used, its own and the kernel's on its behalf.
-pub(crate) fn processor_time(pid: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("a running process");
+/// The processor time that processes have used, their own and the kernel's on their behalf.
+pub(crate) fn processor_time(pids: &[u32]) -> Duration {
+    pids.iter().map(|pid| processor_time_of(*pid)).sum()
+}
+
+/// None, if it has ended: a database has processes that come and go.
+fn processor_time_of(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    if stat.is_empty() {
+        return Duration::ZERO;
+    }
     // The second field is the program's name in parentheses, which may hold anything.
     let (_, fields) = stat.rsplit_once(')').expect("a name in parentheses");
     // utime and stime are the 14th and 15th of all fields.

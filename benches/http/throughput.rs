@@ -23,8 +23,8 @@ const STREAMED: u32 = 500;
 /// Both requests in one era. An era that the server does not speak is said to be skipped.
 pub(crate) async fn measure(server: &Server, era: Era) {
     for (method, request) in [
-        ("tools/list", messages::list_tools(server, era)),
-        ("tools/call", messages::call_tool(server, era)),
+        ("tools/list", messages::list_tools(&server.caller, era)),
+        ("tools/call", messages::call_tool(&server.caller, era)),
     ] {
         let (name, version) = (era.name(), era.version());
         println!("\n{name} {method} ({version})");
@@ -79,14 +79,14 @@ pub(crate) async fn measure_event_stream(server: &Server) {
 }
 
 async fn streamed_answers(server: &Server) -> io::Result<Vec<Duration>> {
-    let request = messages::call_tool_for_events(server);
+    let request = messages::call_tool_for_events(&server.caller);
     let mut connection = Connection::open(server.site.addr()).await?;
     let mut times = Vec::new();
     for _ in 0..STREAMED {
         let began = Instant::now();
         let answer = connection.exchange(&request).await?;
         times.push(began.elapsed());
-        if !answer.head.contains("content-type: text/event-stream") {
+        if answer.header("content-type")? != "text/event-stream" {
             return Err(io::Error::other(answer.head.to_owned()));
         }
     }

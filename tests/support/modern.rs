@@ -32,6 +32,14 @@ impl ModernClient {
         }
     }
 
+    /// The same client at another replica.
+    pub(crate) fn at(&self, site: &Site) -> Self {
+        Self {
+            site: site.clone(),
+            ..self.clone()
+        }
+    }
+
     /// The same client with these capabilities.
     pub(crate) fn declaring(self, capabilities: Value) -> Self {
         self.saying(CAPABILITIES_KEY, capabilities)

@@ -28,6 +28,7 @@ const NOBODY: u32 = 65_534;
 pub(crate) struct Postgres {
     home: PathBuf,
     bin: PathBuf,
+    settings: &'static [&'static str],
     /// Watches over the server. It ends when we let go of its standard input, whatever the reason.
     guard: Child,
 }
@@ -90,8 +91,14 @@ async fn connect(url: &str) -> PgConnection {
 }
 
 impl Postgres {
-    /// Starts a server; `None` if none is installed.
+    /// Starts a server; `None` if none is installed. It does not wait for the disk: stories end
+    /// before the machine does.
     pub(crate) fn start() -> Option<Self> {
+        Self::start_with(&["fsync=off"])
+    }
+
+    /// The same with these settings instead.
+    pub(crate) fn start_with(settings: &'static [&'static str]) -> Option<Self> {
         let bin = installed()?;
         let home = env::temp_dir().join(format!("postgres-{}", Uuid::new_v4().simple()));
         fs::create_dir(&home).expect("a directory");
@@ -108,8 +115,13 @@ impl Postgres {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "{made:?}");
-        let guard = guard(&bin, &home);
-        let server = Self { home, bin, guard };
+        let guard = guard(&bin, &home, settings);
+        let server = Self {
+            home,
+            bin,
+            settings,
+            guard,
+        };
         server.wait();
         Some(server)
     }
@@ -127,6 +139,8 @@ impl Postgres {
 
     /// Stops it at once, as a crash would.
     pub(crate) fn stop(&mut self) {
+        // It notices only if it is not frozen.
+        self.thaw();
         if let Some(mut stdin) = self.guard.stdin.take() {
             writeln!(stdin, "stop").expect("it listens");
         }
@@ -135,8 +149,33 @@ impl Postgres {
 
     /// Starts it again with what it had.
     pub(crate) fn start_again(&mut self) {
-        self.guard = guard(&self.bin, &self.home);
+        self.guard = guard(&self.bin, &self.home, self.settings);
         self.wait();
+    }
+
+    /// Its processes: the one that begins the others, and those.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let file = fs::read_to_string(self.home.join("data/postmaster.pid"));
+        let first = file.ok().and_then(|text| text.lines().next()?.parse().ok());
+        let Some(first) = first else {
+            return Vec::new();
+        };
+        let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let others = pids.filter(|pid| parent(*pid) == Some(first));
+        std::iter::once(first).chain(others).collect()
+    }
+
+    /// Makes it stand still in the middle of whatever it does, without closing anything.
+    pub(crate) fn freeze(&self) {
+        // The first one first: after that there are no new ones.
+        signal("STOP", &self.processes());
+        signal("STOP", &self.processes());
+    }
+
+    /// Lets it go on.
+    pub(crate) fn thaw(&self) {
+        signal("CONT", &self.processes());
     }
 
     fn wait(&self) {
@@ -157,13 +196,14 @@ impl Drop for Postgres {
 
 /// A shell that runs the server until its own standard input ends. The one of all stories is dropped
 /// by nobody, and this notices the end of the process all the same; the files are removed then.
-fn guard(bin: &Path, home: &Path) -> Child {
+fn guard(bin: &Path, home: &Path, settings: &[&str]) -> Child {
     const SCRIPT: &str = r#"
         "$@" &
         server=$!
         word=
         read -r word
         kill -QUIT "$server"
+        kill -CONT "$server"
         wait "$server"
         [ "$word" = stop ] || rm -rf "$PGHOME"
     "#;
@@ -174,7 +214,8 @@ fn guard(bin: &Path, home: &Path) -> Child {
         .arg("-D")
         .arg(home.join("data"));
     guard.arg("-k").arg(home);
-    for setting in ["listen_addresses=", "fsync=off", "max_connections=300"] {
+    let always = ["listen_addresses=", "max_connections=300"];
+    for setting in always.iter().chain(settings) {
         guard.args(["-c", setting]);
     }
     let log = fs::File::create(home.join("log")).expect("a file");
@@ -186,6 +227,20 @@ fn guard(bin: &Path, home: &Path) -> Child {
         .stderr(log)
         .spawn()
         .expect("a shell")
+}
+
+/// Sends these processes a signal. Some may have ended by themselves.
+pub(crate) fn signal(name: &str, pids: &[u32]) {
+    let pids = pids.iter().map(ToString::to_string);
+    let kill = Command::new("kill").args(["-s", name]).args(pids).output();
+    kill.expect("kill runs");
+}
+
+fn parent(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The program's name, in parentheses, may hold anything.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn unprivileged(program: &Path) -> Command {

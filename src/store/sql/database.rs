@@ -265,7 +265,7 @@ fn postgres_query(statement: &Statement) -> Query<'_, Postgres, PgArguments> {
 
 /// Whether a step was given up in favour of another one: it has not happened, and may be tried
 /// again.
-fn gave_way(error: &sqlx::Error) -> bool {
+pub(super) fn gave_way(error: &sqlx::Error) -> bool {
     let error = error.as_database_error();
     let Some(code) = error.and_then(DatabaseError::code) else {
         return false;

@@ -11,10 +11,11 @@ use super::news::{CHANNEL, Shared};
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// After so long a silence it is seen whether there is still somebody at the other end.
-const SILENCE: Duration = Duration::from_secs(15);
+const SILENCE: Duration = Duration::from_secs(1);
 
-/// How long they may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long they may take to answer. A connection that has died without a word is noticed within both
+/// together, so that open streams too end before what was read is relied on no longer.
+const PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// A task that listens until this is dropped.
 pub(super) struct Listener(JoinHandle<()>);

@@ -13,7 +13,12 @@ use sqlx::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{SqlStore, database::Database, listener::Listener, news::Shared};
+use super::{
+    SqlStore,
+    database::{Database, gave_way},
+    listener::Listener,
+    news::Shared,
+};
 use crate::store::Limits;
 
 /// How long to wait for a connection, and how long a statement may take. Together they end before
@@ -57,6 +62,21 @@ pub enum OpenError {
 impl SqlStore {
     /// Opens a SQLite file, which is made if it is not there.
     pub async fn sqlite(path: &Path, limits: Limits) -> Result<Self, OpenError> {
+        let deadline = Instant::now() + START;
+        loop {
+            match Self::open_sqlite(path, limits).await {
+                // Another process opens it as well, and not every step of that waits for the other.
+                Err(OpenError::Database(error))
+                    if gave_way(&error) && Instant::now() < deadline =>
+                {
+                    sleep(PAUSE).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn open_sqlite(path: &Path, limits: Limits) -> Result<Self, OpenError> {
         // For nobody else to read: there are keys in it. The files beside it follow its example.
         let mut file = OpenOptions::new();
         file.read(true).write(true).create(true).mode(0o600);
