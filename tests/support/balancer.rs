@@ -53,7 +53,7 @@ type Body = BoxBody<Bytes, hyper::Error>;
 /// A request that did not reach a server.
 enum Failed {
     /// And never will have: it can be sent to another one.
-    Unsent(Request<Incoming>),
+    Unsent(Box<Request<Incoming>>),
     /// As far as anybody knows.
     Lost,
 }
@@ -158,7 +158,7 @@ impl Servers {
         for server in self.in_turn() {
             request = match self.send(server, request).await {
                 Ok(response) => return response,
-                Err(Failed::Unsent(request)) => request,
+                Err(Failed::Unsent(request)) => *request,
                 Err(Failed::Lost) => break,
             };
         }
@@ -180,7 +180,7 @@ impl Servers {
                 Some(connection) => connection,
                 None => match connect(server).await {
                     Some(connection) => connection,
-                    None => return Err(Failed::Unsent(request)),
+                    None => return Err(Failed::Unsent(Box::new(request))),
                 },
             };
             request = match connection.try_send_request(request).await {
@@ -188,7 +188,7 @@ impl Servers {
                 Err(mut error) => match error.take_message() {
                     // It had been closed since its last request.
                     Some(unsent) if is_kept => unsent,
-                    Some(unsent) => return Err(Failed::Unsent(unsent)),
+                    Some(unsent) => return Err(Failed::Unsent(Box::new(unsent))),
                     None => return Err(Failed::Lost),
                 },
             };

@@ -91,11 +91,11 @@ pub(crate) fn config_file(contents: &str) -> Config {
 
 /// What a story adds to a server, and to each of its replicas.
 pub(crate) trait Offer:
-    FnOnce(ServerBuilder) -> ServerBuilder + Clone + Send + 'static
+    FnOnce(ServerBuilder) -> ServerBuilder + Clone + Send + Sync + 'static
 {
 }
 
-impl<F: FnOnce(ServerBuilder) -> ServerBuilder + Clone + Send + 'static> Offer for F {}
+impl<F: FnOnce(ServerBuilder) -> ServerBuilder + Clone + Send + Sync + 'static> Offer for F {}
 
 /// One server, while it runs.
 struct Running {
@@ -168,12 +168,13 @@ impl TestServer {
             let defaults = DEFAULTS.into_iter().filter(|(key, _)| !set_here(key));
             Config::from_settings(defaults.chain(settings)).expect("valid settings")
         };
-        Self::one_or_several(config, offer).await
+        Self::replicas(Self::for_each(config), offer).await
     }
 
     /// With what a configuration file says besides.
     pub(crate) async fn reading(file: &str) -> Self {
-        Self::one_or_several(|| config_file(file), |builder| builder).await
+        let configs = Self::for_each(|| config_file(file));
+        Self::replicas(configs, |builder| builder).await
     }
 
     /// With this configuration, whatever it says. It is one server wherever stories are told.
@@ -181,12 +182,13 @@ impl TestServer {
         Self::replicas(vec![config], offer).await
     }
 
-    async fn one_or_several(config: impl Fn() -> Config, offer: impl Offer) -> Self {
-        let mut configs = vec![config()];
-        if StoriesOn::chosen() == StoriesOn::Replicas {
-            configs.push(config());
-        }
-        Self::replicas(configs, offer).await
+    /// As many configurations as there are servers, where a story is told.
+    fn for_each(config: impl Fn() -> Config) -> Vec<Config> {
+        let replicas = match StoriesOn::chosen() {
+            StoriesOn::Replicas => 2,
+            _ => 1,
+        };
+        std::iter::repeat_with(config).take(replicas).collect()
     }
 
     /// As many servers as there are configurations, which say the same.
