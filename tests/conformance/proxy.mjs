@@ -3,13 +3,19 @@
 
 import { Agent, createServer, request } from "node:http";
 
+/**
+ * How far away clients are. What was set or ended at one server counts at the other when that has heard of it, which is a
+ * matter of milliseconds; the suite asks at once.
+ */
+const DISTANCE_MS = 20;
+
 /** Listens on a free port. Where the requests go is said afterwards, for the servers have to be told this address. */
 export async function startProxy() {
   let addresses = [];
   let turn = 0;
   // Without Node's own limits: what is patient, and what is too much, the servers decide.
   const proxy = createServer({ keepAlive: true, requestTimeout: 0, maxHeaderSize: 64 * 1024 }, (question, answer) => {
-    pass(question, answer, addresses[turn++ % addresses.length]);
+    setTimeout(pass, DISTANCE_MS, question, answer, addresses[turn++ % addresses.length]);
   });
   await new Promise((resolve, reject) => proxy.on("error", reject).listen(0, "127.0.0.1", resolve));
   return {
