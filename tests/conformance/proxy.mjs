@@ -7,7 +7,7 @@ import { Agent, createServer, request } from "node:http";
  * How far away clients are. What was set or ended at one server counts at the other when that has heard of it, which is a
  * matter of milliseconds; the suite asks at once.
  */
-const DISTANCE_MS = 20;
+const DISTANCE_MS = 50;
 
 /** Listens on a free port. Where the requests go is said afterwards, for the servers have to be told this address. */
 export async function startProxy() {
