@@ -36,13 +36,17 @@ impl Change {
 }
 
 /// Tells every client that listens, on whatever replica. Clones tell the same listeners.
-#[derive(Debug, Clone)]
-pub struct Changes {
+#[derive(Debug, Clone, Default)]
+pub struct Changes(Arc<Channels>);
+
+/// Shared as one: every call has a clone.
+#[derive(Debug)]
+struct Channels {
     heard: broadcast::Sender<Change>,
     made_here: broadcast::Sender<Change>,
 }
 
-impl Default for Changes {
+impl Default for Channels {
     fn default() -> Self {
         Self {
             heard: broadcast::Sender::new(BACKLOG),
@@ -56,22 +60,22 @@ impl Changes {
     /// that come later read the lists anew.
     pub fn tell(&self, change: Change) {
         // Nobody need be listening.
-        let _ = self.made_here.send(change.clone());
+        let _ = self.0.made_here.send(change.clone());
         self.tell_here(change);
     }
 
     /// The same for a change that another replica has told of.
     pub(in crate::mcp) fn tell_here(&self, change: Change) {
-        let _ = self.heard.send(change);
+        let _ = self.0.heard.send(change);
     }
 
     /// All changes.
     pub(in crate::mcp) fn listen(&self) -> broadcast::Receiver<Change> {
-        self.heard.subscribe()
+        self.0.heard.subscribe()
     }
 
     /// Those that the other replicas do not know of yet.
     pub(in crate::mcp) fn made_here(&self) -> broadcast::Receiver<Change> {
-        self.made_here.subscribe()
+        self.0.made_here.subscribe()
     }
 }

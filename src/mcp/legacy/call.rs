@@ -81,12 +81,17 @@ pub(super) async fn answer(
             return reply_outcome(exchange, id, outcome);
         };
         let runtime = exchange.mcp.internal.runtimes.of(session.id);
-        let log = runtime.open_stream(session.version, keeper, id).await;
-        while let Ok(outgoing) = sent.try_recv() {
-            put(&log, outgoing).await;
-        }
-        log.push(&super::answer(id, outcome)).await;
-        log.finish().await;
+        // Boxed, so that calls which answer in one piece need not make room for it.
+        let sending = Box::pin(async {
+            let log = runtime.open_stream(session.version, keeper, id).await;
+            while let Ok(outgoing) = sent.try_recv() {
+                put(&log, outgoing).await;
+            }
+            log.push(&super::answer(id, outcome)).await;
+            log.finish().await;
+            log
+        });
+        let log = sending.await;
         return stream(exchange, &runtime, &log, None, true);
     }
 
@@ -119,8 +124,12 @@ pub(super) async fn answer(
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
     };
-    let log = runtime.open_stream(session.version, keeper, id).await;
-    put(&log, first).await;
+    let beginning = Box::pin(async {
+        let log = runtime.open_stream(session.version, keeper, id).await;
+        put(&log, first).await;
+        log
+    });
+    let log = beginning.await;
     let response = stream(exchange, &runtime, &log, None, true);
     let id = id.to_owned();
     tokio::spawn(async move {

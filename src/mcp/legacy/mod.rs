@@ -251,7 +251,8 @@ async fn prepare(
         }
     };
     let granted = match wish {
-        Ok(Some(wish)) => wish.keep(exchange, session.id).await?,
+        // Boxed, as it is rare: calls would have to make room for it as well.
+        Ok(Some(wish)) => Box::pin(wish.keep(exchange, session.id)).await?,
         Ok(None) => Ok(()),
         Err(error) => Err(error),
     };
