@@ -10,7 +10,7 @@ use crate::{
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
-        feature::{BestPersonLookerUpper, Changes, Features, RegistryError},
+        feature::{BestPersonLookerUpper, Changes, Features, Offered, RegistryError},
     },
     model::{
         client::{Client, ClientId},
@@ -187,8 +187,7 @@ impl App {
             )),
             public_url,
             scopes,
-            features: Arc::new(features),
-            changes: parts.changes,
+            offered: Arc::new(Offered::new(features, parts.changes)),
             session_ttl: config.lifetimes.mcp_session,
             shutdown: parts.shutdown,
             internal: McpInternal::new(Arc::clone(&states)),

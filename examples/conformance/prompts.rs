@@ -94,15 +94,15 @@ struct FnPrompt {
 #[async_trait]
 impl Prompt for FnPrompt {
     fn definition(&self) -> PromptDefinition {
-        let argument = |name: &&'static str| PromptArgument {
-            name,
+        let argument = |&name: &&'static str| PromptArgument {
+            name: name.into(),
             description: None,
             required: true,
         };
         PromptDefinition {
-            name: self.name,
+            name: self.name.into(),
             title: None,
-            description: Some(self.description),
+            description: Some(self.description.into()),
             arguments: self.arguments.iter().map(argument).collect(),
         }
     }

@@ -59,11 +59,11 @@ struct Static {
 impl Resource for Static {
     fn definition(&self) -> ResourceDefinition {
         ResourceDefinition {
-            uri: self.uri,
-            name: self.name,
+            uri: self.uri.into(),
+            name: self.name.into(),
             title: None,
-            description: Some(self.description),
-            mime_type: Some(self.mime_type),
+            description: Some(self.description.into()),
+            mime_type: Some(self.mime_type.into()),
         }
     }
 
@@ -79,11 +79,11 @@ struct Data;
 impl ResourceTemplate for Data {
     fn definition(&self) -> ResourceTemplateDefinition {
         ResourceTemplateDefinition {
-            uri_template: "test://template/{id}/data",
-            name: "template-data",
+            uri_template: "test://template/{id}/data".into(),
+            name: "template-data".into(),
             title: None,
-            description: Some("Data for every id."),
-            mime_type: Some("application/json"),
+            description: Some("Data for every id.".into()),
+            mime_type: Some("application/json".into()),
         }
     }
 

@@ -175,7 +175,7 @@ async fn call_tool(
     let result = handler.call(arguments, context).await?;
     if let Err(problem) = tool.check(&result) {
         tracing::error!(
-            mcp.tool = tool.definition.name,
+            mcp.tool = &*tool.definition.name,
             problem = problem.0,
             "a tool answered outside its output schema"
         );
@@ -222,7 +222,7 @@ fn prepare_prompt(
     let PromptParams { arguments } = params.read()?;
     let arguments = arguments.unwrap_or_default();
     let mut required = prompt.definition.arguments.iter().filter(|a| a.required);
-    if let Some(missing) = required.find(|argument| !arguments.contains_key(argument.name)) {
+    if let Some(missing) = required.find(|argument| !arguments.contains_key(&*argument.name)) {
         let message = format!("the argument {} is required", missing.name);
         return Err(RpcError::new(INVALID_PARAMS, message).into());
     }

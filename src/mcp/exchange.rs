@@ -8,12 +8,14 @@ use axum::{
     response::Response,
 };
 
-use super::{McpState, jsonrpc, sse};
+use super::{McpState, feature::Features, jsonrpc, sse};
 use crate::access::Authorization;
 
 /// One request to the endpoint, for whoever answers it.
 pub(super) struct Exchange<'a> {
     pub(super) mcp: &'a Arc<McpState>,
+    /// What was offered when the request came.
+    pub(super) features: &'a Arc<Features>,
     pub(super) authorization: &'a Arc<Authorization>,
     pub(super) headers: &'a HeaderMap,
     pub(super) accepts: Accepts,

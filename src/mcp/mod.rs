@@ -45,7 +45,7 @@ use crate::{
     },
 };
 
-use feature::{Changes, Features};
+use feature::Offered;
 use guard::UnknownHosts;
 use legacy::Runtimes;
 pub use legacy::exchange_mail;
@@ -66,9 +66,7 @@ pub struct McpState {
     /// What can be asked for.
     pub scopes: Arc<ScopeCatalogue>,
     /// What is offered.
-    pub features: Arc<Features>,
-    /// News for clients.
-    pub changes: Changes,
+    pub offered: Arc<Offered>,
     /// Pages that may call.
     pub origins: Arc<AllowedOrigins>,
     /// Names under which we may be called.

@@ -41,6 +41,7 @@ pub(super) fn endpoint(
     async move {
         let exchange = Exchange {
             mcp: &mcp,
+            features: &mcp.offered.now(),
             authorization: &authorization,
             headers: &parts.headers,
             accepts: Accepts::read(&parts.headers),

@@ -88,9 +88,10 @@ const PEOPLE: [Person; 26] = [
 impl Tool for BestPersonLookerUpper {
     fn definition(&self) -> ToolDefinition {
         ToolDefinition {
-            name: "best_person_looker_upper",
-            title: Some("Best Person Looker-upper"),
-            description: "Tells who the best person is whose name starts with the given text.",
+            name: "best_person_looker_upper".into(),
+            title: Some("Best Person Looker-upper".into()),
+            description: "Tells who the best person is whose name starts with the given text."
+                .into(),
             input_schema: json!({
                 "type": "object",
                 "properties": {

@@ -1,6 +1,6 @@
 //! Prompts: texts that people pick to begin with.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use async_trait::async_trait;
 use serde::Serialize;
@@ -34,13 +34,13 @@ pub trait Prompt: Send + Sync + 'static {
 #[derive(Debug, Clone, Serialize)]
 pub struct PromptDefinition {
     /// Unique.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<&'static str>,
+    pub title: Option<Cow<'static, str>>,
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<&'static str>,
+    pub description: Option<Cow<'static, str>>,
     /// What it takes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub arguments: Vec<PromptArgument>,
@@ -50,10 +50,10 @@ pub struct PromptDefinition {
 #[derive(Debug, Clone, Serialize)]
 pub struct PromptArgument {
     /// What it is called.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// What it is for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<&'static str>,
+    pub description: Option<Cow<'static, str>>,
     /// Whether it must be filled.
     pub required: bool,
 }

@@ -1,6 +1,7 @@
 //! What is offered, by name, with schemas compiled and descriptions written for every era.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
     sync::Arc,
@@ -28,7 +29,7 @@ use crate::{
 pub struct Features {
     scopes: Arc<ScopeCatalogue>,
     tools: Vec<Arc<RegisteredTool>>,
-    tools_by_name: HashMap<&'static str, Arc<RegisteredTool>>,
+    tools_by_name: HashMap<Cow<'static, str>, Arc<RegisteredTool>>,
     prompts: Vec<Arc<RegisteredPrompt>>,
     resources: Vec<RegisteredResource>,
     templates: Vec<Arc<dyn ResourceTemplate>>,
@@ -101,9 +102,10 @@ impl Features {
     /// Offers a tool.
     pub fn add_tool(&mut self, tool: Arc<dyn Tool>) -> Result<(), RegistryError> {
         let definition = tool.definition();
-        let name = check_name(definition.name)?;
+        check_name(&definition.name)?;
+        let name = definition.name.clone();
         let in_schema = |which, problem: String| RegistryError::Schema {
-            name: name.to_owned(),
+            name: name.clone().into_owned(),
             which,
             problem,
         };
@@ -118,8 +120,8 @@ impl Features {
         let output = output.map_err(|problem| in_schema("output", problem))?;
         let header_params = HeaderParams::of_schema(&definition.input_schema);
         let header_params = header_params.map_err(|problem| in_schema("input", problem))?;
-        if self.tools_by_name.contains_key(name) {
-            return Err(RegistryError::Duplicate(name.to_owned()));
+        if self.tools_by_name.contains_key(&name) {
+            return Err(RegistryError::Duplicate(name.into_owned()));
         }
         let described = Era::ALL
             .into_iter()
@@ -130,7 +132,7 @@ impl Features {
             input,
             output,
             header_params,
-            requirement: self.scopes.requirement_of_tool(name),
+            requirement: self.scopes.requirement_of_tool(&name),
             described,
             definition,
         });
@@ -142,7 +144,8 @@ impl Features {
     /// Offers a prompt.
     pub fn add_prompt(&mut self, prompt: Arc<dyn Prompt>) -> Result<(), RegistryError> {
         let definition = prompt.definition();
-        let name = check_name(definition.name)?;
+        let name = &*definition.name;
+        check_name(name)?;
         if self.prompt(name).is_some() {
             return Err(RegistryError::Duplicate(name.to_owned()));
         }
@@ -162,7 +165,7 @@ impl Features {
             .iter()
             .any(|r| r.definition.uri == definition.uri)
         {
-            return Err(RegistryError::Duplicate(definition.uri.to_owned()));
+            return Err(RegistryError::Duplicate(definition.uri.into_owned()));
         }
         self.resources.push(RegisteredResource {
             resource,
@@ -195,6 +198,26 @@ impl Features {
     /// Whether no tool is offered.
     pub fn has_no_tools(&self) -> bool {
         self.tools.is_empty()
+    }
+
+    /// All tools in words: what a client would have to read anew if it were not the same.
+    pub(super) fn tools_described(&self) -> Vec<u8> {
+        let tools = self.tools.iter();
+        let tools = tools.filter_map(|tool| tool.described.get(&Era::Modern));
+        tools.flatten().copied().collect()
+    }
+
+    /// The same of all prompts.
+    pub(super) fn prompts_described(&self) -> Vec<u8> {
+        let prompts = self.prompts.iter();
+        let prompts = prompts.map(|prompt| wire::prompt(&prompt.definition, Era::Modern));
+        to_json(&prompts.collect::<Vec<_>>())
+    }
+
+    /// The same of all resources and their families.
+    pub(super) fn resources_described(&self) -> Vec<u8> {
+        let lists = self.resource_lists.get(&Era::Modern);
+        lists.map_or_else(Vec::new, |lists| lists.concat())
     }
 
     /// Whether any tool may become a task.
@@ -296,7 +319,7 @@ impl Features {
         let known = self.templates.iter();
         let mut known = known.filter(|template| {
             let pattern = template.definition().uri_template;
-            pattern == uri_template && variables(pattern).any(|name| name == variable)
+            pattern == uri_template && variables(&pattern).any(|name| name == variable)
         });
         known
             .next()
@@ -308,7 +331,7 @@ impl RegisteredTool {
     /// What is wrong with arguments, as a result that a model can act on (SEP-1303).
     pub(in crate::mcp) fn refuse(&self, arguments: &Value) -> Option<ToolResult> {
         let violations = schema::violations(&self.input, arguments)?;
-        let name = self.definition.name;
+        let name = &self.definition.name;
         Some(ToolResult::error(format!(
             "The arguments do not fit the schema of {name}: {violations}"
         )))
@@ -369,10 +392,10 @@ fn variables(pattern: &str) -> impl Iterator<Item = &str> {
         .map(|variable| variable.split(['*', ':']).next().unwrap_or_default())
 }
 
-fn check_name(name: &'static str) -> Result<&'static str, RegistryError> {
+fn check_name(name: &str) -> Result<(), RegistryError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
     if (1..=128).contains(&name.len()) && name.bytes().all(allowed) {
-        Ok(name)
+        Ok(())
     } else {
         Err(RegistryError::Name(name.to_owned()))
     }

@@ -1,5 +1,7 @@
 //! Resources: what models can read here.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use serde::Serialize;
 
@@ -41,18 +43,18 @@ pub trait ResourceTemplate: Send + Sync + 'static {
 #[serde(rename_all = "camelCase")]
 pub struct ResourceDefinition {
     /// Where it is; unique.
-    pub uri: &'static str,
+    pub uri: Cow<'static, str>,
     /// What it is called.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<&'static str>,
+    pub title: Option<Cow<'static, str>>,
     /// For the model.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<&'static str>,
+    pub description: Option<Cow<'static, str>>,
     /// What it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<&'static str>,
+    pub mime_type: Option<Cow<'static, str>>,
 }
 
 /// What models are told about a family of resources.
@@ -60,18 +62,18 @@ pub struct ResourceDefinition {
 #[serde(rename_all = "camelCase")]
 pub struct ResourceTemplateDefinition {
     /// The pattern of their addresses (RFC 6570); unique.
-    pub uri_template: &'static str,
+    pub uri_template: Cow<'static, str>,
     /// What they are called.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub title: Option<&'static str>,
+    pub title: Option<Cow<'static, str>>,
     /// For the model.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub description: Option<&'static str>,
+    pub description: Option<Cow<'static, str>>,
     /// What they are.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub mime_type: Option<&'static str>,
+    pub mime_type: Option<Cow<'static, str>>,
 }
 
 /// What was read.

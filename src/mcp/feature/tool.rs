@@ -1,5 +1,7 @@
 //! Tools: what models can do here.
 
+use std::borrow::Cow;
+
 use async_trait::async_trait;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -66,11 +68,11 @@ pub trait Tool: Send + Sync + 'static {
 #[derive(Debug, Clone)]
 pub struct ToolDefinition {
     /// Unique; 1 to 128 of `A-Z a-z 0-9 _ . -`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// For people.
-    pub title: Option<&'static str>,
+    pub title: Option<Cow<'static, str>>,
     /// For the model.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// JSON Schema 2020-12 of the arguments; an object at its root. A property may carry
     /// `x-mcp-header`: clients of 2026-07-28 repeat it in that header.
     pub input_schema: Value,
@@ -84,11 +86,15 @@ pub struct ToolDefinition {
 
 impl ToolDefinition {
     /// A definition without the optional parts, and with the specification's default hints.
-    pub fn new(name: &'static str, description: &'static str, input_schema: Value) -> Self {
+    pub fn new(
+        name: impl Into<Cow<'static, str>>,
+        description: impl Into<Cow<'static, str>>,
+        input_schema: Value,
+    ) -> Self {
         Self {
-            name,
+            name: name.into(),
             title: None,
-            description,
+            description: description.into(),
             input_schema,
             output_schema: None,
             annotations: ToolAnnotations::default(),

@@ -36,16 +36,16 @@ struct WireAnnotations<'a> {
 
 pub(super) fn tool(tool: &ToolDefinition, era: Era) -> WireTool<'_> {
     WireTool {
-        name: tool.name,
-        title: tool.title.filter(|_| era.has_titles()),
-        description: tool.description,
+        name: &tool.name,
+        title: tool.title.as_deref().filter(|_| era.has_titles()),
+        description: &tool.description,
         input_schema: &tool.input_schema,
         output_schema: tool
             .output_schema
             .as_ref()
             .filter(|schema| has_shape(era, schema.get("type") == Some(&"object".into()))),
         annotations: era.has_tool_annotations().then_some(WireAnnotations {
-            title: tool.title,
+            title: tool.title.as_deref(),
             hints: tool.annotations,
         }),
     }
@@ -58,14 +58,14 @@ fn has_shape(era: Era, is_object: bool) -> bool {
 
 pub(super) fn prompt(prompt: &PromptDefinition, era: Era) -> PromptDefinition {
     PromptDefinition {
-        title: prompt.title.filter(|_| era.has_titles()),
+        title: prompt.title.clone().filter(|_| era.has_titles()),
         ..prompt.clone()
     }
 }
 
 pub(super) fn resource(resource: &ResourceDefinition, era: Era) -> ResourceDefinition {
     ResourceDefinition {
-        title: resource.title.filter(|_| era.has_titles()),
+        title: resource.title.clone().filter(|_| era.has_titles()),
         ..resource.clone()
     }
 }
@@ -75,7 +75,7 @@ pub(super) fn template(
     era: Era,
 ) -> ResourceTemplateDefinition {
     ResourceTemplateDefinition {
-        title: template.title.filter(|_| era.has_titles()),
+        title: template.title.clone().filter(|_| era.has_titles()),
         ..template.clone()
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn context(
         authorization: Arc::clone(exchange.authorization),
         capabilities: session.client.within(Era::Legacy(session.version)),
         era: Era::Legacy(session.version),
-        changes: exchange.mcp.changes.clone(),
+        changes: exchange.mcp.offered.changes().clone(),
         outlet,
         progress_token,
         log_level: session.log_level,
@@ -68,7 +68,7 @@ pub(super) async fn answer(
     let era = Era::Legacy(session.version);
     let (outlet, inlet) = outlet::line(exchange.accepts.events);
     let context = context(exchange, session, params, outlet);
-    let features = Arc::clone(&exchange.mcp.features);
+    let features = Arc::clone(exchange.features);
     let is_tool = matches!(work, Work::Tool { .. });
     let mut running = Box::pin(async move {
         let outcome = dispatch::run(&features, work, &context, era).await;

@@ -56,7 +56,7 @@ pub async fn exchange_mail(mcp: Arc<McpState>) {
         return;
     }
     let mut mail = mcp.mail.mail();
-    let mut changes = mcp.changes.made_here();
+    let mut changes = mcp.offered.changes().made_here();
     loop {
         tokio::select! {
             () = mcp.shutdown.cancelled() => return,
@@ -123,7 +123,7 @@ async fn hear(mcp: &Arc<McpState>, news: News) {
         News::LetGo { .. } | News::Runs { .. } => {}
         News::Changed { what, which } => {
             if let Some(change) = change_of(&what, which) {
-                mcp.changes.tell_here(change);
+                mcp.offered.changes().tell_here(change);
             }
         }
     }
@@ -196,7 +196,7 @@ pub(super) async fn resume(
     if is_listening {
         // In this order: what is told from here on is heard here, and what was told before is kept
         // when the other lets go. Something may come twice, and nothing is missed.
-        changes = Some(mcp.changes.listen());
+        changes = Some(mcp.offered.changes().listen());
         take_over(mcp, session.id, last.stream).await;
         kept = keeper.find(last.stream, Some(last.event)).await?;
     }

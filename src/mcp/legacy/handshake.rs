@@ -40,7 +40,7 @@ pub(super) async fn initialize<'a>(
     let era = Era::Legacy(version);
     let result = json!({
         "protocolVersion": version.as_str(),
-        "capabilities": dispatch::capabilities(&exchange.mcp.features, era),
+        "capabilities": dispatch::capabilities(exchange.features, era),
         "serverInfo": dispatch::server_info(era),
     });
     let client = ClientCapabilities::read(&params.capabilities);

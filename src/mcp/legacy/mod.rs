@@ -69,7 +69,7 @@ pub(super) async fn get(exchange: &Exchange<'_>) -> Result<Response, Rejection<'
     let (log, changes, read_from) = if let Some(resumed) = resumed {
         (resumed.log, resumed.changes, read_from)
     } else {
-        let changes = mcp.changes.listen();
+        let changes = mcp.offered.changes().listen();
         let keeper = Keeper::of(&mcp.mail, &mcp.clock, session.id);
         let log = runtime.listen(session.version, keeper).await;
         (log, Some(changes), None)
@@ -205,7 +205,7 @@ async fn in_batch(
         Ok(Prepared::Work(work)) => {
             let (outlet, _) = outlet::line(false);
             let context = call::context(exchange, session, params, outlet);
-            let features = &exchange.mcp.features;
+            let features = exchange.features;
             let era = Era::Legacy(session.version);
             let is_tool = matches!(work, dispatch::Work::Tool { .. });
             let outcome = dispatch::run(features, work, &context, era).await;
@@ -232,7 +232,7 @@ async fn prepare(
     method: &str,
     params: &Params<'_>,
 ) -> Result<Result<Prepared, Fault>, StoreError> {
-    let features = &exchange.mcp.features;
+    let features = exchange.features;
     let wish = match method {
         "ping" => Ok(None),
         "logging/setLevel" => Wish::of_level(params).map(Some),

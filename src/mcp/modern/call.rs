@@ -27,7 +27,7 @@ use crate::mcp::{
     asking::{Asker, OpenQuestions},
     dispatch::{self, Fault, Work},
     era::Era,
-    feature::{Answers, Capability, Context, TaskSupport},
+    feature::{Answers, Capability, Context, Features, TaskSupport},
     jsonrpc::{self, Body, INVALID_PARAMS, Message, RpcError, string},
     outlet::{self, Inlet, Outgoing, Outlet},
     params::Params,
@@ -46,6 +46,7 @@ pub(super) async fn answer(
     let (outlet, inlet) = outlet::line(modern.exchange.accepts.events);
     let call = Call {
         mcp: Arc::clone(modern.exchange.mcp),
+        features: Arc::clone(modern.exchange.features),
         context: context(modern, outlet, answers),
         body: modern.exchange.body.clone(),
         cache: super::cache(request.method),
@@ -127,7 +128,7 @@ fn context(modern: &Modern<'_>, outlet: Outlet, answers: Map<String, Value>) -> 
         authorization: Arc::clone(modern.exchange.authorization),
         capabilities: envelope.capabilities,
         era: Era::Modern,
-        changes: modern.exchange.mcp.changes.clone(),
+        changes: modern.exchange.mcp.offered.changes().clone(),
         outlet,
         progress_token: envelope.progress_token.map(ToOwned::to_owned),
         log_level: envelope.log_level,
@@ -139,6 +140,7 @@ fn context(modern: &Modern<'_>, outlet: Outlet, answers: Map<String, Value>) -> 
 /// A call under way.
 struct Call {
     mcp: Arc<McpState>,
+    features: Arc<Features>,
     context: Context,
     /// The request, as it came: the state of another round is bound to it.
     body: Bytes,
@@ -150,8 +152,7 @@ type Running = Pin<Box<dyn Future<Output = Result<Vec<u8>, Fault>> + Send>>;
 
 impl Call {
     async fn run(self, work: Work) -> Result<Vec<u8>, Fault> {
-        let features = &self.mcp.features;
-        match dispatch::run(features, work, &self.context, Era::Modern).await {
+        match dispatch::run(&self.features, work, &self.context, Era::Modern).await {
             Ok(result) => {
                 // What depended on answers is good for this one call.
                 let was_asked = !self.context.lock_answers().is_empty();
@@ -209,7 +210,7 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
         Err(fault) => return Err(fault),
     }
     let mcp = Arc::clone(&call.mcp);
-    let changes = mcp.changes.clone();
+    let changes = mcp.offered.changes().clone();
     let now = mcp.clock.now();
     let authorization = Arc::clone(&call.context.authorization);
     let task = mcp.internal.tasks.begin(&authorization, changes, now)?;
@@ -218,9 +219,8 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     call.context.outlet = Outlet::unheard(task.cancelled.clone());
     let created = created(&task);
     tokio::spawn(async move {
-        let features = &mcp.features;
         let outcome = tokio::select! {
-            outcome = dispatch::run(features, work, &call.context, Era::Modern) => outcome,
+            outcome = dispatch::run(&call.features, work, &call.context, Era::Modern) => outcome,
             () = task.cancelled.cancelled() => return,
         };
         task.finish(outcome, mcp.clock.now());

@@ -49,7 +49,7 @@ pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Respons
     let mcp = modern.exchange.mcp;
     let granted = grant(modern, notifications);
     // Listening begins before the client is told so: it may cause a change the moment it hears it.
-    let changes = mcp.changes.listen();
+    let changes = mcp.offered.changes().listen();
     let listener = Listener {
         mcp: Arc::clone(mcp),
         authorization: Arc::clone(modern.exchange.authorization),
@@ -81,7 +81,7 @@ pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Respons
 /// Narrows what was asked for to what is offered.
 fn grant(modern: &Modern<'_>, asked: Filter) -> Filter {
     let mcp = modern.exchange.mcp;
-    let features = &mcp.features;
+    let features = modern.exchange.features;
     let follows_tasks = modern.envelope.capabilities.contains(Capability::Tasks);
     let now = mcp.clock.now();
     let is_theirs = |id: &String| {

@@ -74,7 +74,7 @@ enum Answer {
 }
 
 async fn answer(modern: &Modern<'_>, request: &Request<'_>) -> Result<Answer, Fault> {
-    let features = &modern.exchange.mcp.features;
+    let features = modern.exchange.features;
     let Request { method, params, .. } = request;
     let method = *method;
     let is_offered = match method {
@@ -112,7 +112,7 @@ async fn answer(modern: &Modern<'_>, request: &Request<'_>) -> Result<Answer, Fa
 }
 
 fn discover(modern: &Modern<'_>) -> Vec<u8> {
-    let features = &modern.exchange.mcp.features;
+    let features = modern.exchange.features;
     let mut capabilities = dispatch::capabilities(features, Era::Modern);
     if features.has_tasks() {
         capabilities.insert("extensions".to_owned(), json!({ TASKS_EXTENSION: {} }));

@@ -1,0 +1,87 @@
+//! What is offered right now. It can be replaced while requests run: each keeps what it began with.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::{
+    changes::{Change, Changes},
+    registry::Features,
+};
+
+/// The features of the moment, shared by all requests.
+#[derive(Debug)]
+pub struct Offered {
+    features: RwLock<Arc<Features>>,
+    changes: Changes,
+}
+
+impl Offered {
+    /// Offers `features`; `changes` tells clients when others take their place.
+    pub fn new(features: Features, changes: Changes) -> Self {
+        Self {
+            features: RwLock::new(Arc::new(features)),
+            changes,
+        }
+    }
+
+    /// What is offered now.
+    pub fn now(&self) -> Arc<Features> {
+        let features = self.features.read();
+        Arc::clone(&features.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Offers something else, whole, and tells clients which lists are not what they were.
+    pub fn replace(&self, features: Features) {
+        let new = Arc::new(features);
+        let old = {
+            let mut features = self
+                .features
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            std::mem::replace(&mut *features, Arc::clone(&new))
+        };
+        for (list, change) in [
+            (
+                Features::tools_described as fn(&Features) -> _,
+                Change::Tools,
+            ),
+            (Features::prompts_described, Change::Prompts),
+            (Features::resources_described, Change::Resources),
+        ] {
+            if list(&old) != list(&new) {
+                self.changes.tell(change);
+            }
+        }
+    }
+
+    /// What tells clients of changes.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{mcp::feature::BestPersonLookerUpper, model::scope::ScopeCatalogue};
+
+    fn features(tools: usize) -> Features {
+        let mut features = Features::new(Arc::new(ScopeCatalogue::built_in()));
+        for _ in 0..tools {
+            features.add_tool(Arc::new(BestPersonLookerUpper)).unwrap();
+        }
+        features
+    }
+
+    #[test]
+    fn clients_are_told_of_the_lists_that_are_not_what_they_were() {
+        let offered = Offered::new(features(0), Changes::default());
+        let mut told = offered.changes().listen();
+        let before = offered.now();
+        offered.replace(features(1));
+        assert!(before.has_no_tools(), "who had begun keeps what there was");
+        assert!(!offered.now().has_no_tools());
+        offered.replace(features(1));
+        assert_eq!(told.try_recv().ok(), Some(Change::Tools));
+        assert!(told.try_recv().is_err(), "nothing else has changed");
+    }
+}
