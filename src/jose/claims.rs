@@ -9,6 +9,9 @@ use crate::clock::Timestamp;
 /// How far the clocks of two servers may be apart.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 
+/// For how long an assertion may be good that is good once: so long its use has to be remembered.
+const LONGEST_LIFETIME: Duration = Duration::from_hours(1);
+
 /// The claims that RFC 7519 registers. A claim that is there has the right type.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Claims {
@@ -46,6 +49,9 @@ pub enum ClaimsError {
     /// `iat` is still to come.
     #[error("the assertion was issued in the future (iat)")]
     IssuedInTheFuture,
+    /// `exp` is too far ahead for an assertion that is good once.
+    #[error("the assertion lasts for more than an hour (exp)")]
+    TooLong,
     /// Not made by whom it should be.
     #[error("the issuer (iss) of the assertion is not the expected one")]
     Issuer,
@@ -92,6 +98,16 @@ impl Claims {
     pub fn good_until(&self) -> Result<Timestamp, ClaimsError> {
         let exp = self.exp.ok_or(ClaimsError::Missing("exp"))?;
         Ok(exp + LEEWAY)
+    }
+
+    /// What an assertion that is good once is to be remembered by, and until when.
+    pub fn single_use(&self, now: Timestamp) -> Result<(&str, Timestamp), ClaimsError> {
+        let until = self.good_until()?;
+        if until > now + LONGEST_LIFETIME + LEEWAY {
+            return Err(ClaimsError::TooLong);
+        }
+        let jti = self.jti.as_deref().ok_or(ClaimsError::Missing("jti"))?;
+        Ok((jti, until))
     }
 
     /// Whether the assertion was made by `expected`.

@@ -28,7 +28,10 @@ use crate::{
     clock::Timestamp,
     jose::Algorithm,
     model::scope::Scope,
-    web::{Json, client_address::Connection, cors, note, origin::requested_host, panic},
+    web::{
+        Json, Repeated, client_address::Connection, cors, note, origin::requested_host, panic,
+        sole_header,
+    },
 };
 
 /// Middleware in front of everything on `/mcp`: only what its token authorizes goes on to `next`.
@@ -184,13 +187,11 @@ fn check_host(mcp: &McpState, request: &Request) -> Result<(), Rejection<'static
 
 /// The token of the one `Authorization` header. A token in the query or the body is none.
 fn token(headers: &HeaderMap) -> Result<Option<(Scheme, &str)>, &'static str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let Some(value) = values.next() else {
+    let value = sole_header(headers, header::AUTHORIZATION)
+        .map_err(|Repeated| "send one Authorization header, not several")?;
+    let Some(value) = value else {
         return Ok(None);
     };
-    if values.next().is_some() {
-        return Err("send one Authorization header, not several");
-    }
     // What is no text is no token of ours either.
     let (scheme, token) = value
         .to_str()
@@ -208,12 +209,11 @@ fn token(headers: &HeaderMap) -> Result<Option<(Scheme, &str)>, &'static str> {
 
 /// The one proof of possession (RFC 9449 §4.3, check 1).
 fn proof(headers: &HeaderMap) -> Result<&str, &'static str> {
-    let mut proofs = headers.get_all("dpop").iter();
-    match (proofs.next(), proofs.next()) {
+    match sole_header(headers, "dpop") {
         // What is no text is no proof either.
-        (Some(proof), None) => Ok(proof.to_str().unwrap_or_default()),
-        (None, _) => Err("the DPoP header with the proof is missing"),
-        (Some(_), Some(_)) => Err("send one DPoP header, not several"),
+        Ok(Some(proof)) => Ok(proof.to_str().unwrap_or_default()),
+        Ok(None) => Err("the DPoP header with the proof is missing"),
+        Err(Repeated) => Err("send one DPoP header, not several"),
     }
 }
 

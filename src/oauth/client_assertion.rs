@@ -1,22 +1,17 @@
 //! Clients that sign (`private_key_jwt`, OpenID Connect Core §9; RFC 7523 §2.2 and §3).
 
-use std::time::Duration;
-
 use serde_json::{Map, Value};
 
 use super::{OAuthState, error::OAuthError, keys::VerifyError, par, token};
 use crate::{
     clock::Timestamp,
-    jose::{Claims, ClaimsError, Jws, JwsError, LEEWAY},
+    jose::{Claims, ClaimsError, Jws, JwsError},
     model::client::Client,
     secret::Digest,
 };
 
 /// What the one kind of assertion that is understood is called.
 pub(super) const TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
-
-/// For how long an assertion may be good: so long its use has to be remembered.
-const LONGEST_LIFETIME: Duration = Duration::from_hours(1);
 
 /// What an assertion may call itself: nothing in particular, or what draft-ietf-oauth-rfc7523bis
 /// calls it. Anything else was signed for another purpose (RFC 8725 §3.11).
@@ -33,8 +28,6 @@ pub(super) enum AssertionError {
     Type,
     #[error("client_assertion is not accepted: the client has registered another algorithm (alg)")]
     Algorithm,
-    #[error("client_assertion is not accepted: it lasts for more than an hour (exp)")]
-    TooLong,
     #[error("client_assertion has been used before (jti)")]
     Replayed,
     #[error("client_assertion cannot be verified: {0}")]
@@ -111,13 +104,9 @@ fn judge(
     claims.check_subject(client.id.as_str())?;
     claims.check_audience(|audience| is_us(oauth, audience))?;
     claims.check_times(now)?;
-    let until = claims.good_until()?;
-    if until > now + LONGEST_LIFETIME + LEEWAY {
-        return Err(AssertionError::TooLong);
-    }
-    let jti = claims.jti.ok_or(ClaimsError::Missing("jti"))?;
+    let (jti, until) = claims.single_use(now)?;
     let name = format!("client assertion\n{}", client.id);
-    Ok((Digest::derive(&name, &jti), until))
+    Ok((Digest::derive(&name, jti), until))
 }
 
 /// RFC 7523 §3: the issuer, or the token endpoint; RFC 9126 §2: or the endpoint that requests are

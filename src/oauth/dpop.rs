@@ -11,10 +11,8 @@ use crate::{
     jose::Thumbprint,
     model::client::{Client, ClientId},
     store::{KeyRing, Replays, StoreError},
+    web::{Repeated, sole_header},
 };
-
-/// The header with the proof.
-const HEADER: &str = "dpop";
 
 /// What proofs have to be like.
 #[derive(Debug, Clone)]
@@ -82,17 +80,15 @@ impl Possession {
         headers: &HeaderMap,
         path: &str,
     ) -> Result<Self, OAuthError> {
-        let mut proofs = headers.get_all(HEADER).iter();
-        let Some(proof) = proofs.next() else {
+        let proof = sole_header(headers, "dpop").map_err(|Repeated| {
+            OAuthError::InvalidProof("send one DPoP header, not several".to_owned())
+        })?;
+        let Some(proof) = proof else {
             return Ok(Self(None));
         };
-        if proofs.next().is_some() {
-            let problem = "send one DPoP header, not several".to_owned();
-            return Err(OAuthError::InvalidProof(problem));
-        }
-        let (now, url) = (oauth.clock.now(), oauth.public_url.join(path));
         // What is no text is no proof either.
         let proof = proof.to_str().unwrap_or_default();
+        let (now, url) = (oauth.clock.now(), oauth.public_url.join(path));
         let proof = oauth.proofs.check(proof, ("POST", &url), None, now);
         let proof = proof.map_err(|error| refused(oauth, &error))?;
         Ok(Self(Some(proof)))

@@ -18,7 +18,7 @@ use crate::{
         client_metadata::{ClientMetadata, MetadataSource},
     },
     secret::{ClientSecret, Digest, RegistrationToken},
-    web::{Json, NoStore, body, client_address::Connection, note},
+    web::{Json, NoStore, body, client_address::Connection, note, sole_header},
 };
 
 /// Where clients register.
@@ -199,10 +199,7 @@ async fn authorized(
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let (Some(value), None) = (values.next(), values.next()) else {
-        return None;
-    };
+    let value = sole_header(headers, header::AUTHORIZATION).ok()??;
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("Bearer") && !token.is_empty()).then_some(token)

@@ -14,11 +14,31 @@ pub mod params;
 pub mod throttle;
 
 use axum::{
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{
+        HeaderMap, HeaderValue, Method, StatusCode,
+        header::{self, AsHeaderName},
+    },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use serde_json::json;
+
+/// A header that may stand in a request once came several times: which of them counts, nobody can
+/// tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Repeated;
+
+/// The value of a header that may stand in a request once.
+pub fn sole_header(
+    headers: &HeaderMap,
+    name: impl AsHeaderName,
+) -> Result<Option<&HeaderValue>, Repeated> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Repeated),
+    }
+}
 
 /// A JSON answer. Unlike axum's own it cannot fail half way: what does not serialize is a bug and
 /// answers 500.

@@ -78,11 +78,10 @@ pub fn requested_host<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Option<&'a st
     if let Some(authority) = uri.authority() {
         return Some(authority.as_str());
     }
-    let mut values = headers.get_all(header::HOST).iter();
-    match (values.next(), values.next()) {
-        (Some(host), None) => host.to_str().ok(),
-        _ => None,
-    }
+    super::sole_header(headers, header::HOST)
+        .ok()??
+        .to_str()
+        .ok()
 }
 
 fn is_address(name: &str, local: IpAddr) -> bool {

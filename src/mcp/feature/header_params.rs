@@ -3,9 +3,11 @@
 
 use std::borrow::Cow;
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderName};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value;
+
+use crate::web::sole_header;
 
 const ANNOTATION: &str = "x-mcp-header";
 const PREFIX: &str = "=?base64?";
@@ -88,11 +90,8 @@ impl HeaderParams {
 
 /// A header's one value as text, without the blanks around it.
 pub(in crate::mcp) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next().map(HeaderValue::to_str), values.next()) {
-        (Some(Ok(value)), None) => Some(value.trim_matches([' ', '\t'])),
-        _ => None,
-    }
+    let value = sole_header(headers, name).ok()??.to_str().ok()?;
+    Some(value.trim_matches([' ', '\t']))
 }
 
 /// Undoes the encoding of values that cannot stand in a header. What is not marked is literal;

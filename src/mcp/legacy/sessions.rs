@@ -20,6 +20,7 @@ use crate::{
     },
     secret::{Digest, McpSessionId},
     store::{Result, SessionOwner},
+    web::sole_header,
 };
 
 /// The header that names a session.
@@ -73,8 +74,7 @@ pub(super) async fn find(
     authorization: &Authorization,
     headers: &HeaderMap,
 ) -> Result<Lookup> {
-    let mut values = headers.get_all(HEADER).iter();
-    let (Some(presented), None) = (values.next(), values.next()) else {
+    let Ok(Some(presented)) = sole_header(headers, HEADER) else {
         return Ok(Lookup::Missing);
     };
     let Ok(presented) = presented.to_str() else {

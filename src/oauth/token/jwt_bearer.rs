@@ -5,14 +5,14 @@
 //! The person's company has decided at its provider which clients may act for them here, so nobody
 //! is asked. Off until the operator names a provider and the clients that may bring its assertions.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
 use super::{Asking, answer::TokenAnswer, check_resource, mint_access_token};
 use crate::{
     clock::Timestamp,
-    jose::{Claims, ClaimsError, Jws, JwsError, LEEWAY},
+    jose::{Claims, ClaimsError, Jws, JwsError},
     model::{
         assertion_issuer::AssertionIssuer,
         client::Client,
@@ -27,9 +27,6 @@ use crate::{
 
 /// What the one kind of assertion that is understood calls itself.
 const TYPE: &str = "oauth-id-jag+jwt";
-
-/// For how long an assertion may be good: so long its use has to be remembered.
-const LONGEST_LIFETIME: Duration = Duration::from_hours(1);
 
 /// Why an assertion is refused.
 #[derive(Debug, thiserror::Error)]
@@ -46,8 +43,6 @@ enum AssertionError {
     Client,
     #[error("it was issued for another resource (resource)")]
     Resource,
-    #[error("it lasts for more than an hour (exp)")]
-    TooLong,
     #[error("it has been used before (jti)")]
     Replayed,
     #[error(transparent)]
@@ -160,17 +155,13 @@ fn judge<'a>(
     claims.check_audience(|audience| audience == oauth.public_url.origin())?;
     claims.check_times(now)?;
     claims.iat.ok_or(ClaimsError::Missing("iat"))?;
-    let until = claims.good_until()?;
-    if until > now + LONGEST_LIFETIME + LEEWAY {
-        return Err(AssertionError::TooLong);
-    }
-    let subject = claims.sub.filter(|subject| !subject.is_empty());
+    let (jti, until) = claims.single_use(now)?;
+    let subject = claims.sub.as_deref().filter(|subject| !subject.is_empty());
     let subject = subject.ok_or(ClaimsError::Missing("sub"))?;
     // It will be read in lists and logs, and not every database can keep it.
     if subject.chars().any(char::is_control) {
         return Err(ClaimsError::Malformed("sub").into());
     }
-    let jti = claims.jti.ok_or(ClaimsError::Missing("jti"))?;
     let text = |name| all.get(name).and_then(Value::as_str);
     if text("client_id") != Some(client.id.as_str()) {
         return Err(AssertionError::Client);
@@ -181,9 +172,9 @@ fn judge<'a>(
     let name = format!("identity assertion\n{}", issuer.issuer);
     Ok(Vouched {
         issuer,
-        user: UserId::of_issuer(&issuer.issuer, &subject),
+        user: UserId::of_issuer(&issuer.issuer, subject),
         scopes: text("scope").map(ScopeSet::parse),
-        used: (Digest::derive(&name, &jti), until),
+        used: (Digest::derive(&name, jti), until),
     })
 }
 
