@@ -176,6 +176,7 @@ impl App {
             verifier: Arc::new(verifier),
             sessions: Arc::clone(&store) as _,
             mail: Arc::clone(&store) as _,
+            tasks: Arc::clone(&store) as _,
             clock: Arc::clone(&clock),
             origins: Arc::new(AllowedOrigins::new(
                 public_url.origin(),

@@ -65,6 +65,7 @@ mod registration;
 mod registration_limits;
 mod registration_policy;
 mod replicas;
+mod replicated_tasks;
 mod restart;
 mod revocation;
 mod scopes;

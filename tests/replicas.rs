@@ -14,7 +14,7 @@ use crate::support::{McpClient, Workshop, postgres as installed};
 
 /// The kinds of stores that several servers can share.
 #[derive(Clone, Copy)]
-enum Stores {
+pub(crate) enum Stores {
     /// Within one process.
     Memory,
     /// The real thing.
@@ -23,7 +23,7 @@ enum Stores {
 
 impl Stores {
     /// Two servers with a store of that kind.
-    async fn two(self) -> (Workshop, Workshop) {
+    pub(crate) async fn two(self) -> (Workshop, Workshop) {
         match self {
             Self::Memory => {
                 let store = MemoryStore::shared(Limits::default());
@@ -45,19 +45,21 @@ macro_rules! with_each_store {
         mod memory {$(
             #[tokio::test]
             async fn $story() {
-                super::$story(super::Stores::Memory).await;
+                super::$story($crate::replicas::Stores::Memory).await;
             }
         )+}
         mod postgres {$(
             #[tokio::test]
             async fn $story() {
                 if crate::support::postgres::is_there() {
-                    super::$story(super::Stores::Postgres).await;
+                    super::$story($crate::replicas::Stores::Postgres).await;
                 }
             }
         )+}
     };
 }
+
+pub(crate) use with_each_store;
 
 with_each_store! {
     a_session_is_known_to_every_replica_and_ends_on_all

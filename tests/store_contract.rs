@@ -15,6 +15,7 @@ mod schema;
 mod session_streams;
 mod sessions;
 mod sweep;
+mod tasks;
 
 use std::{
     future::{Ready, ready},
@@ -111,6 +112,11 @@ macro_rules! contract {
                     only_the_newest_streams_and_events_are_kept
                     streams_end_with_their_session
                     mail_is_heard_by_whoever_listens;
+                tasks:
+                    a_task_is_its_owners_alone
+                    a_task_never_goes_back
+                    a_task_is_lost_with_its_process
+                    a_task_is_forgotten_when_its_time_is_over;
                 sweep:
                     a_sweep_removes_what_has_expired
                     a_sweep_removes_nothing_else

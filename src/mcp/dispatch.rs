@@ -17,7 +17,10 @@ use super::{
     jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
     params::Params,
 };
-use crate::model::scope::{Requirement, Scope, ScopeSet};
+use crate::{
+    model::scope::{Requirement, Scope, ScopeSet},
+    store::StoreError,
+};
 
 /// How many completions are passed on at most.
 const MAX_COMPLETIONS: usize = 100;
@@ -35,6 +38,14 @@ pub(super) enum Fault {
     InputRequired,
     /// The client was asked and did not answer.
     NoAnswer(&'static str),
+    /// Our fault.
+    Unavailable(StoreError),
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Unavailable(error)
+    }
 }
 
 impl From<RpcError> for Fault {

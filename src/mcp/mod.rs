@@ -10,6 +10,7 @@ pub mod feature;
 mod guard;
 mod jsonrpc;
 mod legacy;
+mod mail;
 mod metadata;
 mod modern;
 mod outlet;
@@ -38,7 +39,7 @@ use crate::{
         resource::{MCP_PATH, PublicUrl},
         scope::ScopeCatalogue,
     },
-    store::{KeyRing, McpSessions, SessionMail},
+    store::{KeptTasks, KeyRing, McpSessions, SessionMail},
     web::{
         cors,
         origin::{AllowedHosts, AllowedOrigins},
@@ -48,7 +49,7 @@ use crate::{
 use feature::Offered;
 use guard::UnknownHosts;
 use legacy::Runtimes;
-pub use legacy::exchange_mail;
+pub use mail::exchange_mail;
 use tasks::TaskTable;
 
 /// What this room works with.
@@ -59,6 +60,8 @@ pub struct McpState {
     pub sessions: Arc<dyn McpSessions>,
     /// Where their streams are kept, and how their replicas reach each other.
     pub mail: Arc<dyn SessionMail>,
+    /// Where tasks are kept.
+    pub tasks: Arc<dyn KeptTasks>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The resource.

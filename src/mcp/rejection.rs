@@ -21,6 +21,9 @@ use crate::{
 /// What the endpoint understands.
 const ALLOW: HeaderValue = HeaderValue::from_static("GET, POST, DELETE, OPTIONS");
 
+/// What is said of what will pass.
+pub(super) const UNAVAILABLE: &str = "the server cannot reach its data at the moment; try again";
+
 /// Why a request is turned away.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Rejection<'a> {
@@ -52,7 +55,7 @@ pub(super) enum Rejection<'a> {
     #[error("this session has ended or is not yours; send initialize to begin a new one")]
     SessionUnknown { id: Option<&'a RawValue> },
     /// Our fault.
-    #[error("the server cannot reach its data at the moment; try again")]
+    #[error("{UNAVAILABLE}")]
     Unavailable(#[from] StoreError),
 }
 

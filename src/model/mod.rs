@@ -6,6 +6,7 @@ pub mod client;
 pub mod client_document;
 pub mod client_metadata;
 pub mod grant;
+pub mod kept_task;
 pub mod mcp_session;
 pub mod redirect_uri;
 pub mod resource;

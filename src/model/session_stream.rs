@@ -90,6 +90,15 @@ pub enum News {
         /// Which stream.
         stream: u64,
     },
+    /// A client has answered what a task asks that does not run here.
+    TaskAnswered {
+        /// Which task.
+        task: Box<str>,
+        /// The answers by their keys, in JSON.
+        answers: Box<str>,
+    },
+    /// A client has cancelled a task that does not run here.
+    TaskCancelled(Box<str>),
     /// Something that clients are told of has changed. What that can be is the resource server's
     /// business.
     Changed {

@@ -14,6 +14,7 @@ use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
 pub use key_ring::{KeyRing, replace_key};
 pub use memory::MemoryStore;
@@ -28,6 +29,7 @@ use crate::{
             Authorization, Grant, GrantId, Revocation, SealedAnswer, StoredAccessToken,
             StoredRefreshToken,
         },
+        kept_task::KeptTask,
         mcp_session::McpSession,
         redirect_uri::RedirectUri,
         scope::ScopeSet,
@@ -311,6 +313,24 @@ pub trait SessionMail: Send + Sync {
     fn mail(&self) -> broadcast::Receiver<Mail>;
 }
 
+/// Tasks: calls that go on after their answer. A client asks how they are wherever it comes.
+#[async_trait]
+pub trait KeptTasks: Send + Sync {
+    /// Keeps how a task is, unless what is kept is newer. One that is over stays as it is.
+    async fn keep_task(&self, owner: &SessionOwner, id: &str, task: KeptTask) -> Result<()>;
+
+    /// A task, for its owner alone.
+    async fn kept_task(
+        &self,
+        owner: &SessionOwner,
+        id: &str,
+        now: Timestamp,
+    ) -> Result<Option<KeptTask>>;
+
+    /// A process is there, and works on its tasks.
+    async fn runner_lives(&self, runner: Uuid, alive_until: Timestamp) -> Result<()>;
+}
+
 /// How many resources a session may want to know of.
 pub const MAX_SUBSCRIPTIONS: usize = 1000;
 
@@ -364,7 +384,15 @@ pub const KEY_OPENS_FOR: Duration = Duration::from_hours(1);
 /// Everything that the server remembers.
 #[async_trait]
 pub trait Store:
-    Clients + Authorizations + Grants + BrowserSessions + McpSessions + SessionMail + Replays + Keys
+    Clients
+    + Authorizations
+    + Grants
+    + BrowserSessions
+    + McpSessions
+    + SessionMail
+    + KeptTasks
+    + Replays
+    + Keys
 {
     /// Forgets what has expired.
     async fn sweep(&self, now: Timestamp) -> Result<()>;

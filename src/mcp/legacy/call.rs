@@ -20,6 +20,7 @@ use crate::mcp::{
     jsonrpc::{self, INVALID_REQUEST, RpcError},
     outlet::{self, Outgoing, Outlet},
     params::Params,
+    rejection::UNAVAILABLE,
 };
 
 /// What surrounds a call in a session.
@@ -167,6 +168,10 @@ pub(super) fn told(fault: Fault, is_tool: bool, era: Era) -> Result<Vec<u8>, Rpc
             capability.declaration()
         ),
         Fault::NoAnswer(why) => why.to_owned(),
+        Fault::Unavailable(error) => {
+            tracing::error!(error = %error, "a call failed on the store");
+            UNAVAILABLE.to_owned()
+        }
         Fault::InputRequired => "this client cannot be asked in several rounds".to_owned(),
     };
     if is_tool {

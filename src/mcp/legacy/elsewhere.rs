@@ -19,6 +19,7 @@ use crate::{
         McpState,
         feature::Change,
         jsonrpc::{self, INTERNAL_ERROR, RpcError},
+        mail,
     },
     model::session_stream::{Mail, News},
     secret::Digest,
@@ -36,51 +37,8 @@ const LETS_GO_WITHIN: Duration = Duration::from_millis(500);
 /// How often they are asked.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 
-/// Tells the other replicas, if there can be any.
-pub(super) async fn tell(mcp: &McpState, news: News) {
-    if !mcp.mail.is_shared() {
-        return;
-    }
-    let mail = Mail {
-        from: mcp.internal.replica,
-        news,
-    };
-    if let Err(error) = mcp.mail.send_mail(mail, mcp.clock.now()).await {
-        tracing::warn!(error = %error, "the other replicas could not be told what happened in a session");
-    }
-}
-
-/// Does what the other replicas say, and tells them of changes, until the server shuts down.
-pub async fn exchange_mail(mcp: Arc<McpState>) {
-    if !mcp.mail.is_shared() {
-        return;
-    }
-    let mut mail = mcp.mail.mail();
-    let mut changes = mcp.offered.changes().made_here();
-    loop {
-        tokio::select! {
-            () = mcp.shutdown.cancelled() => return,
-            change = changes.recv() => match change {
-                Ok(change) => {
-                    if let Some(news) = news_of(&change) {
-                        tell(&mcp, news).await;
-                    }
-                }
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
-            },
-            heard = mail.recv() => match heard {
-                Ok(mail) if mail.from == mcp.internal.replica => {}
-                Ok(mail) => hear(&mcp, mail.news).await,
-                // What was missed is made up for by time: callers time out, clients come back.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
-            },
-        }
-    }
-}
-
-async fn hear(mcp: &Arc<McpState>, news: News) {
+/// Does what another replica says about a session.
+pub(in crate::mcp) async fn hear(mcp: &Arc<McpState>, news: News) {
     let runtimes = &mcp.internal.runtimes;
     match news {
         News::Answered {
@@ -109,23 +67,18 @@ async fn hear(mcp: &Arc<McpState>, news: News) {
                 let mcp = Arc::clone(mcp);
                 tokio::spawn(async move {
                     runtime.let_go(stream).await;
-                    tell(&mcp, News::LetGo { session, stream }).await;
+                    mail::tell(&mcp, News::LetGo { session, stream }).await;
                 });
             }
         }
         News::WhoRuns { session, stream } => {
             let runtime = runtimes.existing(&session);
             if runtime.is_some_and(|runtime| runtime.runs(stream)) {
-                tell(mcp, News::Runs { session, stream }).await;
+                mail::tell(mcp, News::Runs { session, stream }).await;
             }
         }
-        // For whoever asked; they listen themselves.
-        News::LetGo { .. } | News::Runs { .. } => {}
-        News::Changed { what, which } => {
-            if let Some(change) = change_of(&what, which) {
-                mcp.offered.changes().tell_here(change);
-            }
-        }
+        // For whoever asked; they listen themselves. The others are about no session.
+        _ => {}
     }
 }
 
@@ -144,31 +97,6 @@ pub(super) async fn reload_subscriptions(
             tracing::warn!(error = %error, "what a session subscribes to could not be read");
         }
     }
-}
-
-/// Tasks live in the process that began them; everything else is everybody's.
-fn news_of(change: &Change) -> Option<News> {
-    let which = match change {
-        Change::Tools | Change::Prompts | Change::Resources => None,
-        Change::Resource(uri) => Some(Box::from(&**uri)),
-        Change::Task(_) => return None,
-    };
-    Some(News::Changed {
-        what: change.method().into(),
-        which,
-    })
-}
-
-/// `None` for what only a newer version knows.
-fn change_of(what: &str, which: Option<Box<str>>) -> Option<Change> {
-    let changes = [
-        Some(Change::Tools),
-        Some(Change::Prompts),
-        Some(Change::Resources),
-        which.map(|uri| Change::Resource(uri.into())),
-    ];
-    let mut changes = changes.into_iter().flatten();
-    changes.find(|change| change.method() == what)
 }
 
 /// A stream that a client comes back to and that is not of this process.
@@ -229,7 +157,7 @@ pub(super) async fn resume(
 /// Has whoever has the stream let it go. They may be gone themselves.
 async fn take_over(mcp: &McpState, session: Digest, stream: u64) {
     let mut mail = mcp.mail.mail();
-    tell(mcp, News::TakenOver { session, stream }).await;
+    mail::tell(mcp, News::TakenOver { session, stream }).await;
     let let_go = heard_of(&mut mail, News::LetGo { session, stream });
     let _ = timeout(LETS_GO_WITHIN, let_go).await;
 }
@@ -276,7 +204,7 @@ impl Following {
                     }
                 }
                 _ = ask.tick() => {
-                    tell(&self.mcp, News::WhoRuns { session, stream }).await;
+                    mail::tell(&self.mcp, News::WhoRuns { session, stream }).await;
                     verdict = Some(Instant::now() + PATIENCE);
                 }
                 () = heard_of(&mut mail, somebody.clone()) => verdict = None,
@@ -316,27 +244,5 @@ impl Following {
         self.keeper.keep(stream, number, &message).await;
         self.keeper.finish(stream).await;
         self.log.append(number, &message);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn replicas_understand_which_change_is_meant() {
-        for change in [
-            Change::Tools,
-            Change::Prompts,
-            Change::Resources,
-            Change::Resource("file:///a".into()),
-        ] {
-            let Some(News::Changed { what, which }) = news_of(&change) else {
-                panic!("{change:?} is not told");
-            };
-            assert_eq!(change_of(&what, which), Some(change));
-        }
-        assert_eq!(news_of(&Change::Task("a".into())), None);
-        assert_eq!(change_of("notifications/of/a/newer/version", None), None);
     }
 }

@@ -18,7 +18,7 @@ use axum::{
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-pub use elsewhere::exchange_mail;
+pub(super) use elsewhere::hear;
 pub(super) use runtime::{Runtimes, SessionRuntime};
 
 use super::{
@@ -31,7 +31,7 @@ use super::{
     jsonrpc::{
         self, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError,
     },
-    outlet,
+    mail, outlet,
     params::Params,
     rejection::Rejection,
     sse::GuardedStream,
@@ -154,7 +154,7 @@ async fn answered(mcp: &McpState, session: Digest, request: u64, result: Option<
             request,
             result: result.map(Into::into),
         };
-        elsewhere::tell(mcp, news).await;
+        mail::tell(mcp, news).await;
     }
 }
 
@@ -301,7 +301,7 @@ impl Wish {
         if let Some(runtime) = mcp.internal.runtimes.existing(&session) {
             elsewhere::reload_subscriptions(mcp, session, &runtime).await;
         }
-        elsewhere::tell(mcp, News::SubscriptionsChanged(session)).await;
+        mail::tell(mcp, News::SubscriptionsChanged(session)).await;
         Ok(Ok(()))
     }
 }
@@ -334,7 +334,7 @@ async fn notification(
             session: session.id,
             request: request.into(),
         };
-        elsewhere::tell(exchange.mcp, news).await;
+        mail::tell(exchange.mcp, news).await;
     }
 }
 

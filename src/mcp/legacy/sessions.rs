@@ -6,13 +6,13 @@
 
 use axum::http::{HeaderMap, HeaderName};
 
-use super::elsewhere;
 use crate::{
     access::Authorization,
     mcp::{
         McpState,
         era::LegacyVersion,
         feature::{ClientCapabilities, LogLevel},
+        mail,
     },
     model::{
         mcp_session::{McpSession, ProtocolVersion},
@@ -107,6 +107,6 @@ pub(super) async fn end(
         .end_mcp_session(&SessionOwner::of(authorization), &session.id)
         .await?;
     mcp.internal.runtimes.end(&session.id);
-    elsewhere::tell(mcp, News::Ended(session.id)).await;
+    mail::tell(mcp, News::Ended(session.id)).await;
     Ok(())
 }

@@ -32,7 +32,7 @@ use crate::mcp::{
     outlet::{self, Inlet, Outgoing, Outlet},
     params::Params,
     sse::{self, GuardedStream},
-    tasks::{Task, input_request},
+    tasks::{self, Task, input_request},
 };
 
 /// Runs a handler and answers.
@@ -213,7 +213,10 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     let changes = mcp.offered.changes().clone();
     let now = mcp.clock.now();
     let authorization = Arc::clone(&call.context.authorization);
-    let task = mcp.internal.tasks.begin(&authorization, changes, now)?;
+    let is_kept = mcp.mail.is_shared();
+    let tasks = &mcp.internal.tasks;
+    let task = tasks.begin(&authorization, changes, is_kept, now)?;
+    tasks::keep(&mcp, &task).await?;
     call.context.asker = Asker::Task(Arc::clone(&task));
     // Neither progress nor log messages are sent for tasks.
     call.context.outlet = Outlet::unheard(task.cancelled.clone());

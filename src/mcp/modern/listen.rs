@@ -13,12 +13,15 @@ use super::{Modern, Request};
 use crate::{
     access::Authorization,
     mcp::{
-        McpState, dispatch,
+        McpState,
+        dispatch::{self, Fault},
         era::Era,
         feature::{Capability, Change},
-        jsonrpc::{self, RpcError},
+        jsonrpc,
         sse::{self, GuardedStream},
+        tasks,
     },
+    store::StoreError,
 };
 
 /// How many addresses or tasks one stream may watch.
@@ -43,13 +46,13 @@ struct Filter {
 }
 
 /// Opens the stream. What was not granted is left out of the acknowledgement.
-pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Response, RpcError> {
+pub(super) async fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Response, Fault> {
     let ListenParams { notifications } = request.params.read()?;
     let id = request.id;
     let mcp = modern.exchange.mcp;
-    let granted = grant(modern, notifications);
     // Listening begins before the client is told so: it may cause a change the moment it hears it.
     let changes = mcp.offered.changes().listen();
+    let granted = grant(modern, notifications).await?;
     let listener = Listener {
         mcp: Arc::clone(mcp),
         authorization: Arc::clone(modern.exchange.authorization),
@@ -79,29 +82,28 @@ pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Respons
 }
 
 /// Narrows what was asked for to what is offered.
-fn grant(modern: &Modern<'_>, asked: Filter) -> Filter {
+async fn grant(modern: &Modern<'_>, asked: Filter) -> Result<Filter, StoreError> {
     let mcp = modern.exchange.mcp;
     let features = modern.exchange.features;
     let follows_tasks = modern.envelope.capabilities.contains(Capability::Tasks);
-    let now = mcp.clock.now();
-    let is_theirs = |id: &String| {
-        let authorization = modern.exchange.authorization;
-        mcp.internal.tasks.find(id, authorization, now).is_some()
-    };
     let watched = |list: Vec<String>, offered: bool| {
         let list = list.into_iter().take(MAX_WATCHED);
         list.filter(|_| offered).collect::<Vec<_>>()
     };
-    Filter {
+    let mut task_ids = Vec::new();
+    for id in watched(asked.task_ids, follows_tasks) {
+        let task = tasks::describe(mcp, modern.exchange.authorization, &id);
+        if task.await?.is_some() {
+            task_ids.push(id);
+        }
+    }
+    Ok(Filter {
         tools_list_changed: asked.tools_list_changed,
         prompts_list_changed: asked.prompts_list_changed && features.has_prompts(),
         resources_list_changed: asked.resources_list_changed && features.has_resources(),
         resource_subscriptions: watched(asked.resource_subscriptions, features.has_resources()),
-        task_ids: watched(asked.task_ids, follows_tasks)
-            .into_iter()
-            .filter(is_theirs)
-            .collect(),
-    }
+        task_ids,
+    })
 }
 
 fn acknowledge(granted: &Filter) -> Map<String, Value> {
@@ -145,7 +147,7 @@ impl Listener {
         loop {
             match self.changes.recv().await {
                 Ok(change) => {
-                    if let Some(params) = self.params_of(&change) {
+                    if let Some(params) = self.params_of(&change).await {
                         return Some(self.notification(change.method(), params));
                     }
                 }
@@ -157,7 +159,7 @@ impl Listener {
     }
 
     /// What a change's notification says; `None` if it was not asked for.
-    fn params_of(&self, change: &Change) -> Option<Map<String, Value>> {
+    async fn params_of(&self, change: &Change) -> Option<Map<String, Value>> {
         let mut params = Map::new();
         let wanted = match change {
             Change::Tools => self.granted.tools_list_changed,
@@ -171,18 +173,17 @@ impl Listener {
                     .any(|watched| **watched == **uri)
             }
             Change::Task(id) => {
-                let is_watched = self
-                    .granted
-                    .task_ids
-                    .iter()
-                    .any(|watched| **watched == **id);
-                let tasks = &self.mcp.internal.tasks;
-                let now = self.mcp.clock.now();
-                let task = tasks
-                    .find(id, &self.authorization, now)
-                    .filter(|_| is_watched)?;
-                if let Value::Object(detailed) = task.detailed() {
-                    params = detailed;
+                let mut watched = self.granted.task_ids.iter();
+                if !watched.any(|watched| **watched == **id) {
+                    return None;
+                }
+                match tasks::describe(&self.mcp, &self.authorization, id).await {
+                    Ok(task) => params = task?,
+                    // The client asks now and then anyway.
+                    Err(error) => {
+                        tracing::warn!(error = %error, "a listener could not be told how its task is");
+                        return None;
+                    }
                 }
                 true
             }

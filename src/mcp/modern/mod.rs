@@ -22,7 +22,10 @@ use super::{
     guard,
     jsonrpc::{self, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
     params::Params,
+    rejection::UNAVAILABLE,
+    tasks,
 };
+use crate::web::note;
 use envelope::Envelope;
 
 /// `MissingRequiredClientCapability`.
@@ -96,10 +99,10 @@ async fn answer(modern: &Modern<'_>, request: &Request<'_>) -> Result<Answer, Fa
                 let message = "the answer is a stream; accept text/event-stream";
                 return Err(RpcError::new(jsonrpc::INVALID_REQUEST, message).into());
             }
-            Ok(Answer::Response(listen::open(modern, request)?))
+            Ok(Answer::Response(listen::open(modern, request).await?))
         }
         "tasks/get" | "tasks/update" | "tasks/cancel" => {
-            task(modern, method, params).map(Answer::Result)
+            task(modern, method, params).await.map(Answer::Result)
         }
         _ => {
             let granted = &modern.exchange.authorization.scopes;
@@ -132,7 +135,7 @@ struct TaskParams {
     input_responses: Map<String, Value>,
 }
 
-fn task(modern: &Modern<'_>, method: &str, params: &Params<'_>) -> Result<Vec<u8>, Fault> {
+async fn task(modern: &Modern<'_>, method: &str, params: &Params<'_>) -> Result<Vec<u8>, Fault> {
     if !modern.envelope.capabilities.contains(Capability::Tasks) {
         return Err(Fault::Capability(Capability::Tasks));
     }
@@ -140,22 +143,19 @@ fn task(modern: &Modern<'_>, method: &str, params: &Params<'_>) -> Result<Vec<u8
         task_id,
         input_responses,
     } = params.read()?;
-    let mcp = modern.exchange.mcp;
-    let now = mcp.clock.now();
-    let tasks = &mcp.internal.tasks;
-    let task = tasks.find(&task_id, modern.exchange.authorization, now);
-    let task = task.ok_or_else(|| RpcError::new(INVALID_PARAMS, "there is no task of that id"))?;
+    let (mcp, theirs) = (modern.exchange.mcp, modern.exchange.authorization);
+    let acknowledged = |is_there: bool| is_there.then(Map::new);
     let result = match method {
-        "tasks/get" => task.detailed(),
+        "tasks/get" => tasks::describe(mcp, theirs, &task_id).await?,
         "tasks/update" => {
-            task.update(input_responses, now);
-            json!({})
+            let updated = tasks::update(mcp, theirs, &task_id, input_responses);
+            acknowledged(updated.await?)
         }
-        _ => {
-            task.cancel(now);
-            json!({})
-        }
+        _ => acknowledged(tasks::cancel(mcp, theirs, &task_id).await?),
     };
+    let result =
+        result.ok_or_else(|| RpcError::new(INVALID_PARAMS, "there is no task of that id"))?;
+    let result = Value::Object(result);
     Ok(complete(result.to_string().into_bytes(), None))
 }
 
@@ -207,6 +207,11 @@ fn refuse(modern: &Modern<'_>, id: &RawValue, fault: Fault) -> Response {
         Fault::Scope(scope) => {
             return guard::insufficient_scope(modern.exchange, &scope, Some(id));
         }
+        Fault::Unavailable(error) => {
+            let body = jsonrpc::error(Some(id), &unavailable());
+            let response = jsonrpc::respond(StatusCode::SERVICE_UNAVAILABLE, body);
+            return note::unavailable(response, error);
+        }
         fault => told(fault),
     };
     let status = match error.code {
@@ -238,5 +243,13 @@ fn told(fault: Fault) -> RpcError {
         Fault::InputRequired => {
             RpcError::new(jsonrpc::INTERNAL_ERROR, "an answer is required first")
         }
+        Fault::Unavailable(error) => {
+            tracing::error!(error = %error, "a call failed on the store");
+            unavailable()
+        }
     }
+}
+
+fn unavailable() -> RpcError {
+    RpcError::new(jsonrpc::INTERNAL_ERROR, UNAVAILABLE)
 }

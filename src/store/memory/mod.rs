@@ -7,6 +7,7 @@ mod authorizations;
 mod browser_sessions;
 mod clients;
 mod grants;
+mod kept_tasks;
 mod keys;
 mod mcp_sessions;
 mod replays;
@@ -48,6 +49,7 @@ struct State {
     mcp_sessions: mcp_sessions::McpSessionTable,
     replays: replays::ReplayTable,
     session_streams: session_mail::StreamTable,
+    tasks: kept_tasks::TaskTable,
     keys: keys::KeyTable,
 }
 
@@ -100,6 +102,7 @@ impl Store for MemoryStore {
             self.write().mcp_sessions.sweep(&owner, now);
         }
         self.write().session_streams.sweep(now);
+        self.write().tasks.sweep(now);
         self.write().keys.sweep(now);
         Ok(())
     }

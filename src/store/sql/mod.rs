@@ -11,6 +11,7 @@ mod clients;
 mod database;
 mod grants;
 mod kept;
+mod kept_tasks;
 mod keys;
 mod listener;
 mod mcp_sessions;

@@ -170,15 +170,21 @@ struct Step {
     text: &'static str,
 }
 
-const SQLITE: [Step; 1] = [Step {
-    description: "begin",
-    text: include_str!("migrations/sqlite/0001_begin.sql"),
-}];
+/// The steps of a dialect, in the order in which they came to be.
+macro_rules! steps {
+    ($dialect:literal: $($number:literal $description:literal),*) => {
+        [$(Step {
+            description: $description,
+            text: include_str!(concat!(
+                "migrations/", $dialect, "/", $number, "_", $description, ".sql"
+            )),
+        }),*]
+    };
+}
 
-const POSTGRES: [Step; 1] = [Step {
-    description: "begin",
-    text: include_str!("migrations/postgres/0001_begin.sql"),
-}];
+const SQLITE: [Step; 2] = steps!("sqlite": "0001" "begin", "0002" "tasks");
+
+const POSTGRES: [Step; 2] = steps!("postgres": "0001" "begin", "0002" "tasks");
 
 fn migrator(steps: &'static [Step]) -> Migrator {
     let migrations = (1..).zip(steps).map(|(version, step)| {

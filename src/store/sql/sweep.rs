@@ -18,7 +18,7 @@ const BATCH: usize = 500;
 const LEASE: Duration = Duration::from_mins(5);
 
 /// What goes when its time is over. `$1` is now, `$2` the size of a batch.
-const EXPIRED: [&str; 9] = [
+const EXPIRED: [&str; 10] = [
     "DELETE FROM requests WHERE seq IN \
          (SELECT seq FROM requests WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM codes WHERE digest IN \
@@ -33,6 +33,8 @@ const EXPIRED: [&str; 9] = [
          (SELECT id FROM mcp_sessions WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM replays WHERE key IN \
          (SELECT key FROM replays WHERE until <= $1 LIMIT $2)",
+    "DELETE FROM tasks WHERE id IN \
+         (SELECT id FROM tasks WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM letters WHERE id IN \
          (SELECT id FROM letters WHERE until <= $1 LIMIT $2)",
     // The tokens have gone before. The condition stands outside as well, because it is looked at

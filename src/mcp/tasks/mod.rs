@@ -1,6 +1,8 @@
 //! Tasks (`io.modelcontextprotocol/tasks`): calls that go on after their answer, and that the
 //! client follows by asking.
 
+mod elsewhere;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,9 +10,13 @@ use std::{
 };
 
 use serde_json::{Map, Value, json, value::RawValue};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+pub(super) use elsewhere::{
+    SIGN_OF_LIFE_EVERY, answered, cancel, cancelled, describe, give_sign_of_life, keep, update,
+};
 
 use super::{
     dispatch::{Fault, Outcome},
@@ -18,7 +24,9 @@ use super::{
     feature::{Change, Changes, Question},
     jsonrpc::{INTERNAL_ERROR, RpcError},
 };
-use crate::{access::Authorization, clock::Timestamp, store::SessionOwner};
+use crate::{
+    access::Authorization, clock::Timestamp, model::kept_task::KeptTask, store::SessionOwner,
+};
 
 /// How long a task is kept, from its beginning.
 const TTL: Duration = Duration::from_hours(1);
@@ -43,11 +51,15 @@ pub(super) struct Task {
     created_at: Timestamp,
     pub(super) cancelled: CancellationToken,
     changes: Changes,
+    /// Where it is kept for other replicas: woken when there is something new to keep.
+    keeper: Option<Notify>,
     state: Mutex<State>,
 }
 
 struct State {
     updated_at: Timestamp,
+    /// How often anything has changed.
+    version: u64,
     outcome: Option<Ended>,
     /// What it waits for, by the key of the question.
     open: BTreeMap<String, (Question, oneshot::Sender<Value>)>,
@@ -61,11 +73,13 @@ enum Ended {
 }
 
 impl TaskTable {
-    /// Begins a task of the person and client behind `authorization`.
+    /// Begins a task of the person and client behind `authorization`. `is_kept`: whether others can
+    /// be asked about it, who have to be able to tell.
     pub(super) fn begin(
         &self,
         authorization: &Authorization,
         changes: Changes,
+        is_kept: bool,
         now: Timestamp,
     ) -> Result<Arc<Task>, RpcError> {
         let owner = SessionOwner::of(authorization);
@@ -84,8 +98,10 @@ impl TaskTable {
             created_at: now,
             cancelled: CancellationToken::new(),
             changes,
+            keeper: is_kept.then(Notify::new),
             state: Mutex::new(State {
                 updated_at: now,
+                version: 0,
                 outcome: None,
                 open: BTreeMap::new(),
             }),
@@ -95,16 +111,21 @@ impl TaskTable {
     }
 
     /// The task of that name, for its owner alone.
-    pub(super) fn find(
-        &self,
-        id: &str,
-        authorization: &Authorization,
-        now: Timestamp,
-    ) -> Option<Arc<Task>> {
+    fn find(&self, id: &str, authorization: &Authorization, now: Timestamp) -> Option<Arc<Task>> {
         let tasks = self.lock();
         let task = tasks.get(id)?;
         let is_owners = task.owner == SessionOwner::of(authorization);
         (is_owners && !task.has_expired(now)).then(|| Arc::clone(task))
+    }
+
+    /// The task of that name, for a replica that has seen that its owner asks.
+    fn get(&self, id: &str) -> Option<Arc<Task>> {
+        self.lock().get(id).map(Arc::clone)
+    }
+
+    /// Whether any of them goes on.
+    fn is_busy(&self) -> bool {
+        self.lock().values().any(|task| !task.is_over())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Arc<Task>>> {
@@ -121,8 +142,33 @@ impl Task {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Tells whoever listens; first it is kept, where it is: they may ask another replica.
     fn changed(&self) {
+        match &self.keeper {
+            Some(keeper) => keeper.notify_one(),
+            None => self.tell(),
+        }
+    }
+
+    fn tell(&self) {
         self.changes.tell(Change::Task(Arc::clone(&self.id)));
+    }
+
+    fn is_over(&self) -> bool {
+        self.lock().outcome.is_some()
+    }
+
+    /// What is to be kept of it.
+    fn to_keep(&self, runner: Uuid, alive_until: Timestamp) -> KeptTask {
+        let state = self.lock();
+        KeptTask {
+            described: Value::Object(self.detail(&state)).to_string().into(),
+            version: state.version,
+            is_over: state.outcome.is_some(),
+            runner,
+            alive_until,
+            expires_at: self.created_at + TTL,
+        }
     }
 
     /// Puts questions into the task's state and waits for all answers; `None` if the task ended
@@ -140,6 +186,7 @@ impl Task {
                 state.open.insert(key.clone(), (question, sender));
                 waiting.push((key, answer));
             }
+            state.version += 1;
         }
         self.changed();
         let mut answers = Map::new();
@@ -150,7 +197,7 @@ impl Task {
     }
 
     /// Takes answers. Those that fit no open question are ignored.
-    pub(super) fn update(&self, answers: Map<String, Value>, now: Timestamp) {
+    fn update(&self, answers: Map<String, Value>, now: Timestamp) {
         {
             let mut state = self.lock();
             for (key, answer) in answers {
@@ -161,6 +208,7 @@ impl Task {
                 if fits && let Some((_, waiting)) = state.open.remove(&key) {
                     let _ = waiting.send(answer);
                     state.updated_at = now;
+                    state.version += 1;
                 }
             }
         }
@@ -168,7 +216,7 @@ impl Task {
     }
 
     /// Ends the task unless it has ended.
-    pub(super) fn cancel(&self, now: Timestamp) {
+    fn cancel(&self, now: Timestamp) {
         // In this order: the work that is told may end with an error of its own.
         self.end(Ended::Cancelled, now);
         self.cancelled.cancel();
@@ -188,7 +236,7 @@ impl Task {
             },
             Err(Fault::Rpc(error)) => Ended::Failed(error),
             Err(Fault::NoAnswer(why)) => Ended::Failed(RpcError::new(INTERNAL_ERROR, why)),
-            Err(fault @ (Fault::Scope(_) | Fault::Capability(_) | Fault::InputRequired)) => {
+            Err(fault) => {
                 let message = match fault {
                     Fault::Capability(capability) => {
                         format!(
@@ -213,6 +261,7 @@ impl Task {
             state.outcome = Some(ended);
             state.open.clear();
             state.updated_at = now;
+            state.version += 1;
         }
         self.changed();
     }
@@ -223,9 +272,12 @@ impl Task {
     }
 
     /// The task as `tasks/get` answers with it.
-    pub(super) fn detailed(&self) -> Value {
-        let state = self.lock();
-        let mut described = self.describe(&state);
+    fn detailed(&self) -> Map<String, Value> {
+        self.detail(&self.lock())
+    }
+
+    fn detail(&self, state: &State) -> Map<String, Value> {
+        let mut described = self.describe(state);
         match &state.outcome {
             Some(Ended::Completed(result)) => {
                 described.insert("result".to_owned(), json!(result));
@@ -243,7 +295,7 @@ impl Task {
             }
             Some(Ended::Cancelled) | None => {}
         }
-        Value::Object(described)
+        described
     }
 
     fn describe(&self, state: &State) -> Map<String, Value> {
