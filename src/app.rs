@@ -23,7 +23,7 @@ use crate::{
         RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
     secret::Passcode,
-    store::{self, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
+    store::{self, ImportError, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -89,23 +89,72 @@ impl State {
 }
 
 async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
-    let limits = store::Limits {
+    let store: Arc<dyn Store> = match open_database(config, &config.database).await? {
+        Some(database) => Arc::new(database),
+        None => Arc::new(MemoryStore::new(store_limits(config))),
+    };
+    tracing::info!("state is kept in {}", config.database);
+    Ok(store)
+}
+
+/// `None`: it is not a database.
+async fn open_database(
+    config: &Config,
+    database: &Database,
+) -> Result<Option<SqlStore>, OpenError> {
+    let limits = store_limits(config);
+    Ok(match database {
+        Database::Memory => None,
+        Database::Sqlite(path) => Some(SqlStore::sqlite(path, limits).await?),
+        Database::Postgres(url) => {
+            let connections = config.limits.database_connections;
+            Some(SqlStore::postgres(url.expose(), connections, limits).await?)
+        }
+    })
+}
+
+/// Why the state of another database was not taken over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TakeOverError {
+    #[error("--database-url (DATABASE_URL) names no database to bring it into")]
+    Memory,
+    #[error("{0}: there is no such file")]
+    NoFile(Database),
+    #[error("{0}: {1}")]
+    Open(Database, OpenError),
+    #[error("{0}: {1}")]
+    Import(Database, ImportError),
+}
+
+/// Takes over into the configured database all that `from` holds. Returns how many things.
+pub(crate) async fn take_over(config: &Config, from: &Database) -> Result<u64, TakeOverError> {
+    if config.database == Database::Memory {
+        return Err(TakeOverError::Memory);
+    }
+    // It would be made, and there would be nothing in it.
+    if let Database::Sqlite(path) = from
+        && !path.exists()
+    {
+        return Err(TakeOverError::NoFile(from.clone()));
+    }
+    let open = async |database: &Database| {
+        let opened = open_database(config, database).await;
+        let opened = opened.map_err(|error| TakeOverError::Open(database.clone(), error))?;
+        opened.ok_or(TakeOverError::Memory)
+    };
+    let into = open(&config.database).await?;
+    let imported = into.import(&open(from).await?).await;
+    imported.map_err(|error| TakeOverError::Import(config.database.clone(), error))
+}
+
+fn store_limits(config: &Config) -> store::Limits {
+    store::Limits {
         clients: config.limits.clients,
         pending_authorizations: config.limits.pending_authorizations,
         mcp_sessions: config.limits.mcp_sessions,
         mcp_sessions_per_grant: config.limits.mcp_sessions_per_grant,
         replays: config.limits.replays,
-    };
-    let connections = config.limits.database_connections;
-    let store: Arc<dyn Store> = match &config.database {
-        Database::Memory => Arc::new(MemoryStore::new(limits)),
-        Database::Sqlite(path) => Arc::new(SqlStore::sqlite(path, limits).await?),
-        Database::Postgres(url) => {
-            Arc::new(SqlStore::postgres(url.expose(), connections, limits).await?)
-        }
-    };
-    tracing::info!("state is kept in {}", config.database);
-    Ok(store)
+    }
 }
 
 /// What the rooms are made from, beside the configuration.

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Server, ServerBuilder,
     admin::{self, GrantEntry},
-    config::{self, AdminListener, Config, ConfigErrors, Setting},
+    app,
+    config::{self, AdminListener, Config, ConfigErrors, Database, Setting},
     telemetry,
 };
 
@@ -58,6 +59,17 @@ pub fn command() -> Command {
                                 .required(true)
                                 .help("The grant's id"),
                         ),
+                ),
+        )
+        .subcommand(
+            Command::new("import")
+                .about("Bring the state of another database into the configured, empty one")
+                .arg(
+                    Arg::new("from")
+                        .value_name("URL")
+                        .required(true)
+                        .value_parser(Database::parse)
+                        .help("What DATABASE_URL was so far; no server may be using either"),
                 ),
         )
         .subcommand(
@@ -111,6 +123,10 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
             ExitCode::SUCCESS
         }
         Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, error.as_ref()),
+        },
+        Some(("import", import)) => match block_on(import_state(&config, import)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, error.as_ref()),
         },
@@ -229,6 +245,19 @@ async fn show_or_revoke(
         return Ok(writeln!(io::stdout(), "revoked {id}")?);
     }
     Err(format!("there is no grant {id}").into())
+}
+
+async fn import_state(
+    config: &Config,
+    matches: &ArgMatches,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let from = matches.get_one::<Database>("from").cloned();
+    let taken = app::take_over(config, &from.unwrap_or_default()).await?;
+    Ok(writeln!(
+        io::stdout(),
+        "{taken} entries are in {} now",
+        config.database
+    )?)
 }
 
 async fn replace_keys(config: &Config) -> Result<(), Box<dyn Error + Send + Sync>> {

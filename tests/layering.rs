@@ -51,8 +51,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     // A second, smaller house for the operator, put up beside the first.
     ("admin", EVERYTHING_BELOW),
     ("server", EVERYTHING_BELOW),
-    // `admin` for the client that asks a running server.
-    ("cli", &["config", "telemetry", "admin", "server"]),
+    // `admin` for the client that asks a running server, `app` for what is done without one.
+    ("cli", &["config", "telemetry", "admin", "app", "server"]),
     ("main", &["cli"]),
     // The map: it declares every room and exports what programs build a server with.
     ("lib", &[]),

@@ -4,7 +4,7 @@ use reqwest::Method;
 use tempfile::TempDir;
 
 use crate::support::{
-    Arrival, Connected, Launch, McpClient, Program, Site, Tokens, connect, postgres,
+    Arrival, Connected, Ended, Launch, McpClient, Program, Site, Tokens, connect, postgres,
 };
 
 /// What the server is called, wherever it listens.
@@ -110,4 +110,55 @@ async fn whoever_is_connected_stays_so_on_postgres() {
     if let Some(database) = postgres::database().await {
         whoever_is_connected_stays_so(&database).await;
     }
+}
+
+/// What `import` of one database into another says.
+fn import(from: &str, into: &str) -> Ended {
+    let import = Launch::bare().env("DATABASE_URL", into);
+    import.args(&["import", from]).run()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_connected_stays_so_when_the_state_moves_to_another_database() {
+    let Some(postgres) = postgres::database().await else {
+        return;
+    };
+    let home = TempDir::new().unwrap();
+    let file = |name: &str| format!("sqlite://{}", home.path().join(name).display());
+    let databases = [file("first.db"), postgres, file("last.db")];
+    let (mut program, site) = start(&databases[0]);
+    let mut life = Life::begin(&site).await;
+    for (from, into) in databases.iter().zip(&databases[1..]) {
+        let lost = life.refreshed().await;
+        End::InOrder.of(program);
+        let imported = import(from, into);
+        assert_eq!(imported.code, Some(0), "{imported:#?}");
+        assert!(imported.stdout.contains("entries"), "{imported:#?}");
+        // Never into what others have begun to use.
+        let again = import(from, into);
+        assert_eq!(again.code, Some(1), "{again:#?}");
+        assert!(again.stderr.contains("empty"), "{again:#?}");
+
+        let site;
+        (program, site) = start(into);
+        life = life.goes_on(&site, lost).await;
+    }
+}
+
+#[test]
+fn state_comes_from_a_database_that_is_there_into_one_that_is_configured() {
+    let home = TempDir::new().unwrap();
+    let (there, other) = (home.path().join("there.db"), home.path().join("other.db"));
+    let url = |path: &std::path::Path| format!("sqlite://{}", path.display());
+    let refused = import(&url(&other), &url(&there));
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.stderr.contains("no such file"), "{refused:#?}");
+    assert!(!other.exists() && !there.exists());
+
+    let refused = Launch::bare().args(&["import", &url(&other)]).run();
+    assert_eq!(refused.code, Some(1), "{refused:#?}");
+    assert!(refused.stderr.contains("DATABASE_URL"), "{refused:#?}");
+    let refused = import("mysql://there", &url(&there));
+    assert_eq!(refused.code, Some(2), "{refused:#?}");
+    assert!(refused.stderr.contains("sqlite://"), "{refused:#?}");
 }

@@ -24,7 +24,8 @@ pub struct PostgresUrl {
 }
 
 impl Database {
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads it as `DATABASE_URL` says it.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("sqlite://") {
             return match path {
                 "" => Err(

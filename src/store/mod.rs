@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 pub use key_ring::{KeyRing, replace_key};
 pub use memory::MemoryStore;
-pub use sql::{OpenError, SqlStore};
+pub use sql::{ImportError, OpenError, SqlStore};
 
 use crate::{
     clock::Timestamp,

@@ -240,7 +240,7 @@ async fn postgres_rows<'e>(
 }
 
 fn sqlite_query(statement: &Statement) -> Query<'_, Sqlite, SqliteArguments> {
-    let query = sqlx::query(statement.text);
+    let query = sqlx::query(statement.text.clone());
     statement
         .values
         .iter()
@@ -252,7 +252,7 @@ fn sqlite_query(statement: &Statement) -> Query<'_, Sqlite, SqliteArguments> {
 }
 
 fn postgres_query(statement: &Statement) -> Query<'_, Postgres, PgArguments> {
-    let query = sqlx::query(statement.text);
+    let query = sqlx::query(statement.text.clone());
     statement
         .values
         .iter()

@@ -10,6 +10,7 @@ mod browser_sessions;
 mod clients;
 mod database;
 mod grants;
+mod import;
 mod kept;
 mod kept_tasks;
 mod keys;
@@ -30,6 +31,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
+pub use import::ImportError;
 pub use open::OpenError;
 
 use self::{

@@ -1,9 +1,12 @@
 //! A row, and what its columns mean. They were written by us, so what cannot be read is damage.
 
 use serde::de::DeserializeOwned;
-use sqlx::{Decode, Postgres, Row as _, Sqlite, Type, postgres::PgRow, sqlite::SqliteRow};
+use sqlx::{
+    Column as _, ColumnIndex, Decode, Postgres, Row as _, Sqlite, Type, TypeInfo as _,
+    postgres::PgRow, sqlite::SqliteRow,
+};
 
-use super::database::DbResult;
+use super::{database::DbResult, statement::Value};
 use crate::{
     clock::Timestamp,
     jose::Thumbprint,
@@ -26,6 +29,14 @@ impl Row {
         match self {
             Self::Sqlite(row) => row.try_get(column),
             Self::Postgres(row) => row.try_get(column),
+        }
+    }
+
+    /// All of it, column by column.
+    pub(super) fn cells(&self) -> DbResult<Vec<(String, Value)>> {
+        match self {
+            Self::Sqlite(row) => cells(row),
+            Self::Postgres(row) => cells(row),
         }
     }
 
@@ -114,6 +125,27 @@ impl Row {
         text.map(|text| Thumbprint::parse(&text).ok_or_else(|| damaged("jkt")))
             .transpose()
     }
+}
+
+fn cells<'r, R>(row: &'r R) -> DbResult<Vec<(String, Value)>>
+where
+    R: sqlx::Row,
+    usize: ColumnIndex<R>,
+    Option<i64>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<String>: Decode<'r, R::Database> + Type<R::Database>,
+    Option<Vec<u8>>: Decode<'r, R::Database> + Type<R::Database>,
+{
+    let columns = row.columns().iter().enumerate();
+    let cells = columns.map(|(index, column)| {
+        let value = match column.type_info().name() {
+            "INTEGER" | "INT8" => Value::Int(row.try_get(index)?),
+            "TEXT" => Value::Text(row.try_get(index)?),
+            "BLOB" | "BYTEA" => Value::Bytes(row.try_get(index)?),
+            _ => return Err(damaged(column.name())),
+        };
+        Ok((column.name().to_owned(), value))
+    });
+    cells.collect()
 }
 
 fn timestamp(millis: i64) -> Timestamp {

@@ -1,5 +1,7 @@
 //! A statement with its values.
 
+use sqlx::{AssertSqlSafe, SqlSafeStr as _, SqlStr};
+
 use crate::{
     clock::Timestamp,
     model::{client::ClientId, grant::GrantId, scope::ScopeSet, user::UserId},
@@ -9,7 +11,7 @@ use crate::{
 /// What is said to the database. The text is ours; whatever comes from outside is a value.
 #[derive(Debug, Clone)]
 pub(super) struct Statement {
-    pub(super) text: &'static str,
+    pub(super) text: SqlStr,
     pub(super) values: Vec<Value>,
 }
 
@@ -24,7 +26,15 @@ pub(super) enum Value {
 /// A statement that has no values yet. The first one that is bound is `$1`.
 pub(super) fn sql(text: &'static str) -> Statement {
     Statement {
-        text,
+        text: text.into_sql_str(),
+        values: Vec::new(),
+    }
+}
+
+/// The same with a text that is put together from the names of our own tables and columns.
+pub(super) fn composed(text: String) -> Statement {
+    Statement {
+        text: AssertSqlSafe(text).into_sql_str(),
         values: Vec::new(),
     }
 }
