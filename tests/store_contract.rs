@@ -6,6 +6,7 @@ mod codes;
 mod given;
 mod given_up;
 mod grants;
+mod lost_word;
 mod outage;
 mod refresh;
 mod replays;

@@ -15,7 +15,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    model::authorization::{CodeGrant, PendingAuthorization, StoredCode},
+    model::{
+        authorization::{CodeGrant, PendingAuthorization, StoredCode},
+        grant::GrantId,
+    },
     secret::Digest,
     store::{Authorizations, Consent, Issue, Redemption, Result},
 };
@@ -162,7 +165,13 @@ impl Authorizations for SqlStore {
     }
 
     async fn redeem_code(&self, code: &Digest, issue: Issue, now: Timestamp) -> Result<Redemption> {
-        atomically!(self.db, |tx| redeem(tx, code, &issue, now))
+        let redeemed = atomically!(self.db, |tx| redeem(tx, code, &issue, now));
+        match redeemed {
+            // It may have been done, and the database's word been lost. Nobody would believe the client
+            // when it comes back: that would be a second time.
+            Err(_) if self.came_of(code, issue.grant.id).await => Ok(Redemption::Redeemed),
+            redeemed => redeemed,
+        }
     }
 
     async fn remember_consent(&self, consent: Consent) -> Result<()> {
@@ -181,6 +190,15 @@ impl Authorizations for SqlStore {
         let select = sql("SELECT 1 AS found FROM consents WHERE digest = $1");
         let found = self.db.read(select.bind(&exactly(consent))).await?;
         Ok(found.is_some())
+    }
+}
+
+impl SqlStore {
+    /// Whether a code was redeemed for that grant, as far as can be told at the moment.
+    async fn came_of(&self, code: &Digest, grant: GrantId) -> bool {
+        let select = sql("SELECT 1 AS found FROM codes WHERE digest = $1 AND redeemed = $2");
+        let found = self.db.read(select.bind(code).bind(grant)).await;
+        matches!(found, Ok(Some(_)))
     }
 }
 
