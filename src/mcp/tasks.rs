@@ -188,7 +188,7 @@ impl Task {
             },
             Err(Fault::Rpc(error)) => Ended::Failed(error),
             Err(Fault::NoAnswer(why)) => Ended::Failed(RpcError::new(INTERNAL_ERROR, why)),
-            Err(fault @ (Fault::Scope(_) | Fault::Capability(_) | Fault::InputRequired)) => {
+            Err(fault) => {
                 let message = match fault {
                     Fault::Capability(capability) => {
                         format!(

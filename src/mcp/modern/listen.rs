@@ -15,7 +15,7 @@ use crate::{
     mcp::{
         McpState, dispatch,
         era::Era,
-        feature::{Capability, Change},
+        feature::{Capability, Change, Context, Watch},
         jsonrpc::{self, RpcError},
         sse::{self, GuardedStream},
     },
@@ -43,13 +43,14 @@ struct Filter {
 }
 
 /// Opens the stream. What was not granted is left out of the acknowledgement.
-pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Response, RpcError> {
+pub(super) async fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Response, RpcError> {
     let ListenParams { notifications } = request.params.read()?;
     let id = request.id;
     let mcp = modern.exchange.mcp;
-    let granted = grant(modern, notifications);
+    let mut granted = grant(modern, notifications);
     // Listening begins before the client is told so: it may cause a change the moment it hears it.
     let changes = mcp.offered.changes().listen();
+    let watches = watch(modern, &mut granted.resource_subscriptions).await;
     let listener = Listener {
         mcp: Arc::clone(mcp),
         authorization: Arc::clone(modern.exchange.authorization),
@@ -57,6 +58,7 @@ pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Respons
         acknowledgement: Some(acknowledge(&granted)),
         granted,
         changes,
+        _watches: watches,
     };
     let farewell = json!({ "resultType": "complete", "_meta": {
         SUBSCRIPTION_ID: id,
@@ -76,6 +78,34 @@ pub(super) fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<Respons
         farewell: Some(sse::event(&farewell)),
     }
     .into_response())
+}
+
+/// Sees to it that changes of these resources are heard of. Those of which they cannot be are not
+/// granted.
+async fn watch(modern: &Modern<'_>, uris: &mut Vec<String>) -> Vec<Watch> {
+    if uris.is_empty() {
+        return Vec::new();
+    }
+    let context = Context::aside(
+        modern.exchange.authorization,
+        modern.envelope.capabilities,
+        Era::Modern,
+        modern.exchange.mcp.offered.changes(),
+    );
+    let features = modern.exchange.features;
+    let mut watches = Vec::new();
+    let mut granted = Vec::new();
+    for uri in std::mem::take(uris) {
+        match features.watch(&uri, &context).await {
+            Ok(watch) => {
+                watches.extend(watch);
+                granted.push(uri);
+            }
+            Err(error) => tracing::debug!(error = ?error, "a resource cannot be watched"),
+        }
+    }
+    *uris = granted;
+    watches
 }
 
 /// Narrows what was asked for to what is offered.
@@ -133,6 +163,8 @@ struct Listener {
     acknowledgement: Option<Map<String, Value>>,
     granted: Filter,
     changes: broadcast::Receiver<Change>,
+    /// Kept for as long as somebody listens.
+    _watches: Vec<Watch>,
 }
 
 impl Listener {
