@@ -11,13 +11,19 @@ use rmcp::{
     service::ServiceError,
 };
 use serde_json::{Map, Value, json};
-use tokio::{sync::OwnedSemaphorePermit, time::sleep};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{sleep, timeout},
+};
 
 use super::{
     connection::{Lease, Sent, is_lost_session, short},
     routes::{Asked, Event, Routes},
 };
 use crate::mcp::feature::{CallError, Context};
+
+/// What an upstream asks within so long of its last question is asked together.
+const TOGETHER: Duration = Duration::from_millis(5);
 
 /// Why there is no result.
 #[derive(Debug)]
@@ -46,7 +52,7 @@ pub(super) struct Running {
     lease: Lease,
     guard: CancelGuard,
     /// What the upstream waits to be answered.
-    open: Option<(String, Asked)>,
+    open: Vec<(String, Asked)>,
     asked: u32,
     timeout: Duration,
     _permit: OwnedSemaphorePermit,
@@ -76,7 +82,7 @@ impl Running {
             sent,
             lease,
             guard,
-            open: None,
+            open: Vec::new(),
             asked: 0,
             timeout,
             _permit: permit,
@@ -90,26 +96,29 @@ impl Running {
         context: &Context,
     ) -> Result<Driven, Failure> {
         loop {
-            if let Some((key, asked)) = self.open.take() {
-                let questions = vec![(key.clone(), asked.question.clone())];
+            if !self.open.is_empty() {
+                self.gather(name, context).await;
+                let open = self.open.iter();
+                let questions = open.map(|(key, asked)| (key.clone(), asked.question.clone()));
+                let asking = context.ask(questions.collect());
                 let answered = tokio::select! {
-                    answered = context.ask(questions) => answered,
+                    answered = asking => answered,
                     // The upstream has gone on without.
                     response = &mut self.sent.handle.rx => return self.end(response, context).await,
                 };
                 match answered {
                     Ok(mut answers) => {
-                        if let Some(answer) = answers.remove(&key) {
-                            let _ = asked.answer.send(answer);
+                        for (key, asked) in self.open.drain(..) {
+                            if let Some(answer) = answers.remove(&key) {
+                                let _ = asked.answer.send(answer);
+                            }
                         }
                     }
-                    Err(stop) if stop.is_another_round() => {
-                        self.open = Some((key, asked));
-                        return Ok(Driven::Waits(self, stop));
-                    }
-                    // Dropping the question tells the upstream that there is no answer.
+                    Err(stop) if stop.is_another_round() => return Ok(Driven::Waits(self, stop)),
                     Err(stop) => {
-                        tracing::debug!(stop = ?stop, "an upstream's question was not answered")
+                        tracing::debug!(stop = ?stop, "an upstream's question was not answered");
+                        // Dropping them tells the upstream that there is no answer.
+                        self.open.clear();
                     }
                 }
             }
@@ -131,6 +140,13 @@ impl Running {
         }
     }
 
+    /// Waits a moment for what the upstream asks at the same time, so that it is asked in one round.
+    async fn gather(&mut self, name: &str, context: &Context) {
+        while let Ok(Some(event)) = timeout(TOGETHER, self.sent.events.recv()).await {
+            self.pass_on(event, name, context).await;
+        }
+    }
+
     async fn pass_on(&mut self, event: Event, name: &str, context: &Context) {
         match event {
             Event::Progress {
@@ -146,7 +162,7 @@ impl Running {
             Event::StreamClosed => context.close_stream().await,
             Event::Asked(asked) => {
                 self.asked += 1;
-                self.open = Some((format!("{name}-{}", self.asked), asked));
+                self.open.push((format!("{name}-{}", self.asked), asked));
             }
         }
     }

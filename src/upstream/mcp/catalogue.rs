@@ -6,6 +6,7 @@ use rmcp::service::ServiceError;
 use serde_json::{Map, Value, json};
 
 use super::connection::Connection;
+use crate::mcp::feature::Change;
 
 /// How long one page of a list may take.
 const PAGE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -49,6 +50,15 @@ impl Catalogue {
             instructions: connection.instructions().map(str::to_owned),
             offers,
         })
+    }
+
+    /// What a change of a list is about.
+    pub(super) fn lists(&self, list: &Change) -> [&[Map<String, Value>]; 2] {
+        match list {
+            Change::Tools => [&self.tools, &[]],
+            Change::Prompts => [&self.prompts, &[]],
+            _ => [&self.resources, &self.templates],
+        }
     }
 
     /// Whether it has something of that kind: `completions`, `resources` …

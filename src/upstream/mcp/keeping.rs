@@ -75,20 +75,28 @@ async fn attend(
     let listening = listen(lease);
     tokio::pin!(listening);
     loop {
+        let told = lease.routes.changed_lists();
         let catalogue = tokio::select! {
             read = Catalogue::read(lease) => read.map_err(|error| failure(error).words())?,
             () = lease.ended.cancelled() => return Ok(()),
         };
-        let was_down = upstream.known().down.is_some();
+        let before = upstream.known();
+        let catalogue = Arc::new(catalogue);
         let tools = catalogue.tools.len();
         let known = Known {
-            catalogue: Arc::new(catalogue),
+            catalogue: Arc::clone(&catalogue),
             down: None,
         };
         if upstream.learn(known) {
             changed();
         }
-        if was_down {
+        for list in told {
+            // Where it is not what it was, offering it anew has told of it.
+            if catalogue.lists(&list) == before.catalogue.lists(&list) {
+                upstream.connector.changes.tell(list);
+            }
+        }
+        if before.down.is_some() {
             tracing::info!(upstream = &*upstream.label, tools, "an upstream is there");
         }
         tokio::select! {
@@ -117,8 +125,8 @@ async fn listen(lease: &Lease) {
     loop {
         if let Ok(mut stream) = lease.peer().listen(filter.clone()).await {
             failures = Failures::none();
-            while let Ok(Some(_)) = stream.next().await {
-                lease.routes.lists_changed.notify_one();
+            while let Ok(Some(notification)) = stream.next().await {
+                lease.routes.hear(&notification);
             }
         }
         failures = failures.and_another();

@@ -78,6 +78,8 @@ pub(super) struct Routes {
     calls: Mutex<Calls>,
     /// Told when a list of the upstream has changed.
     pub(super) lists_changed: Notify,
+    /// Which lists those are.
+    changed: Mutex<Vec<Change>>,
     changes: Changes,
 }
 
@@ -97,6 +99,7 @@ impl Routes {
         Self {
             calls: Mutex::default(),
             lists_changed: Notify::new(),
+            changed: Mutex::default(),
             changes,
         }
     }
@@ -159,18 +162,35 @@ impl Routes {
                 let params = serde_json::to_value(&log.params).unwrap_or_default();
                 self.log(None, params);
             }
+            notification if self.hear(notification) => {}
             ServerNotification::ResourceUpdatedNotification(updated) => {
                 let uri = updated.params.uri.as_str().into();
                 self.changes.tell(Change::Resource(uri));
             }
-            ServerNotification::ResourceListChangedNotification(_)
-            | ServerNotification::ToolListChangedNotification(_)
-            | ServerNotification::PromptListChangedNotification(_) => {
-                self.lists_changed.notify_one();
-            }
             _ => return Some(message),
         }
         None
+    }
+
+    /// Notes that a list has changed; `false`: that is not what it says.
+    pub(super) fn hear(&self, notification: &ServerNotification) -> bool {
+        let list = match notification {
+            ServerNotification::ToolListChangedNotification(_) => Change::Tools,
+            ServerNotification::PromptListChangedNotification(_) => Change::Prompts,
+            ServerNotification::ResourceListChangedNotification(_) => Change::Resources,
+            _ => return false,
+        };
+        let mut changed = self.changed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !changed.contains(&list) {
+            changed.push(list);
+        }
+        self.lists_changed.notify_one();
+        true
+    }
+
+    /// The lists that have changed since the last time.
+    pub(super) fn changed_lists(&self) -> Vec<Change> {
+        std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// A log message, of the call whose stream it came on. Where there are no streams it is taken for
