@@ -1,6 +1,10 @@
 //! The composition root: puts the rooms together from the configuration.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +28,7 @@ use crate::{
     },
     secret::Passcode,
     store::{self, ImportError, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
+    upstream::mcp::McpUpstreams,
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -43,10 +48,12 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
     pub(crate) mcp: Arc<McpState>,
+    pub(crate) upstreams: Arc<McpUpstreams>,
+    offer: Arc<Offer>,
 }
 
 /// Registers what a program offers.
-pub(crate) type Offer = Box<dyn FnOnce(&mut Features) -> Result<(), RegistryError> + Send>;
+pub(crate) type Offer = Box<dyn Fn(&mut Features) -> Result<(), RegistryError> + Send + Sync>;
 
 /// What outlives the rooms, and perhaps the process.
 pub(crate) struct State {
@@ -172,7 +179,7 @@ pub(crate) struct Parts {
 
 impl App {
     /// Puts the rooms together. Without tools the example tool is offered.
-    pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, RegistryError> {
+    pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, AppError> {
         let limits = config.limits;
         let State {
             store,
@@ -216,11 +223,10 @@ impl App {
             Arc::clone(public_url.resource()),
             proofs,
         );
-        let mut features = Features::new(Arc::clone(&scopes));
-        (parts.offer)(&mut features)?;
-        if features.has_no_tools() {
-            features.add_tool(Arc::new(BestPersonLookerUpper))?;
-        }
+        let upstreams = McpUpstreams::new(&config.upstreams, &parts.changes)?;
+        let upstreams = Arc::new(upstreams);
+        let offer = Arc::new(parts.offer);
+        let features = features(&scopes, &offer, &upstreams)?;
         let mcp = McpState {
             verifier: Arc::new(verifier),
             sessions: Arc::clone(&store) as _,
@@ -248,8 +254,52 @@ impl App {
             clock,
             oauth,
             mcp: Arc::new(mcp),
+            upstreams,
+            offer,
         })
     }
+
+    /// Reaches what is behind the server, and offers it anew whenever that changes.
+    pub(crate) async fn reach_upstreams(&self) {
+        let (offered, scopes) = (Arc::clone(&self.mcp.offered), Arc::clone(&self.mcp.scopes));
+        let (offer, upstreams) = (Arc::clone(&self.offer), Arc::clone(&self.upstreams));
+        // One after the other, so that the last to be made is the last to be offered.
+        let turn = Mutex::new(());
+        let changed = move || {
+            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+            match features(&scopes, &offer, &upstreams) {
+                Ok(features) => offered.replace(features),
+                Err(error) => tracing::error!(error = %error, "nothing can be offered anew"),
+            }
+        };
+        self.upstreams.start(Arc::new(changed)).await;
+    }
+}
+
+/// Everything that is offered now. Without tools and upstreams it is the example tool.
+fn features(
+    scopes: &Arc<ScopeCatalogue>,
+    offer: &Offer,
+    upstreams: &McpUpstreams,
+) -> Result<Features, RegistryError> {
+    let mut features = Features::new(Arc::clone(scopes));
+    offer(&mut features)?;
+    if features.has_no_tools() && upstreams.is_empty() {
+        features.add_tool(Arc::new(BestPersonLookerUpper))?;
+    }
+    upstreams.offer(&mut features);
+    Ok(features)
+}
+
+/// Why the rooms cannot be put together.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AppError {
+    /// A tool cannot be offered.
+    #[error(transparent)]
+    Tools(#[from] RegistryError),
+    /// Nothing can be reached by HTTP.
+    #[error("there can be no HTTP client here: {0}")]
+    Http(#[from] reqwest::Error),
 }
 
 /// The authorization server. It shares what identity has.

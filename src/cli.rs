@@ -41,7 +41,14 @@ pub fn command() -> Command {
         .subcommand(
             Command::new("serve")
                 .about("Run the server (the default)")
-                .arg(tunnel),
+                .arg(tunnel)
+                .arg(
+                    Arg::new("command")
+                        .value_name("COMMAND")
+                        .num_args(1..)
+                        .last(true)
+                        .help("An MCP server to run and to put behind this one (stdio)"),
+                ),
         )
         .subcommand(
             Command::new("check")
@@ -112,7 +119,7 @@ pub fn run() -> ExitCode {
 /// ```
 pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode {
     let matches = command().get_matches();
-    let config = match load(&matches) {
+    let mut config = match load(&matches) {
         Ok(config) => config,
         Err(errors) => return fail(USAGE, &errors),
     };
@@ -141,6 +148,12 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
                 let message = "--tunnel: the tunnel brings its own public URL; unset --public-url \
                                (PUBLIC_URL)";
                 return fail(USAGE, &message);
+            }
+            let command = other.and_then(|(_, serve)| serve.get_many::<String>("command"));
+            if let Some(command) = command
+                && let Err(errors) = config.put_behind(command.cloned().collect())
+            {
+                return fail(USAGE, &errors);
             }
             // Lines are written by a thread of their own; the guard waits for the last of them.
             let logging = match telemetry::init(&config) {

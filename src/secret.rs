@@ -219,6 +219,28 @@ impl fmt::Debug for ServerKey {
     }
 }
 
+/// What this server shows to another one, or hands to a program, because the operator said so.
+#[derive(Clone)]
+pub struct Credential(Box<str>);
+
+impl Credential {
+    /// One that the operator configured.
+    pub fn configured(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The credential itself, for whoever it is meant for.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Credential {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credential([redacted])")
+    }
+}
+
 /// What the built-in user signs in with.
 pub struct Passcode(Box<str>);
 

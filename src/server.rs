@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin,
-    app::{App, Parts, State, StateError},
+    app::{App, AppError, Parts, State, StateError},
     clock::{Clock, SystemClock},
     config::{AdminListener, Config},
     connection,
@@ -52,12 +52,24 @@ pub enum ServeError {
     /// A tool cannot be offered.
     #[error(transparent)]
     Tools(#[from] RegistryError),
+    /// What is behind the server cannot be reached from here.
+    #[error("there can be no HTTP client here: {0}")]
+    Http(reqwest::Error),
     /// There is no tunnel, or no longer.
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
     /// A listener failed.
     #[error("a listener failed: {0}")]
     Listener(#[from] io::Error),
+}
+
+impl From<AppError> for ServeError {
+    fn from(error: AppError) -> Self {
+        match error {
+            AppError::Tools(error) => Self::Tools(error),
+            AppError::Http(error) => Self::Http(error),
+        }
+    }
 }
 
 /// How a server is put together.
@@ -176,13 +188,17 @@ impl ServerBuilder {
             clock: self.clock,
             public_url,
             passcode: Arc::clone(&passcode),
-            offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
+            offer: Box::new(move |features| {
+                offer(features, &tools, &prompts, &resources, &templates)
+            }),
             changes: self.changes,
             fetcher: self.fetcher,
             shutdown: shutdown.clone(),
         };
+        let app = App::new(&config, parts)?;
+        app.reach_upstreams().await;
         Ok(Server {
-            app: App::new(&config, parts)?,
+            app,
             public,
             public_addr,
             admin,
@@ -197,22 +213,22 @@ impl ServerBuilder {
 
 fn offer(
     features: &mut Features,
-    tools: Vec<Arc<dyn Tool>>,
-    prompts: Vec<Arc<dyn Prompt>>,
-    resources: Vec<Arc<dyn Resource>>,
-    templates: Vec<Arc<dyn ResourceTemplate>>,
+    tools: &[Arc<dyn Tool>],
+    prompts: &[Arc<dyn Prompt>],
+    resources: &[Arc<dyn Resource>],
+    templates: &[Arc<dyn ResourceTemplate>],
 ) -> Result<(), RegistryError> {
     for tool in tools {
-        features.add_tool(tool)?;
+        features.add_tool(Arc::clone(tool))?;
     }
     for prompt in prompts {
-        features.add_prompt(prompt)?;
+        features.add_prompt(Arc::clone(prompt))?;
     }
     for resource in resources {
-        features.add_resource(resource)?;
+        features.add_resource(Arc::clone(resource))?;
     }
     for template in templates {
-        features.add_template(template);
+        features.add_template(Arc::clone(template));
     }
     Ok(())
 }
@@ -311,6 +327,7 @@ impl Server {
         while !listeners.is_empty() {
             outcome = outcome.and(next_end(&mut listeners).await);
         }
+        self.app.upstreams.stop().await;
         sweeper.abort();
         post.abort();
         if let Some(tunnel) = tunnel {

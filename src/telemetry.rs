@@ -16,7 +16,12 @@ use axum::{
     response::Response,
 };
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::{EnvFilter, Layer as _, fmt, prelude::*};
+use tracing_subscriber::{
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    prelude::*,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -61,8 +66,11 @@ pub(crate) fn init(config: &Config) -> Result<WorkerGuard, Box<dyn Error + Send 
             .flatten_event(true)
             .boxed(),
     };
+    // It logs whole messages, some of them at `info`.
+    let no_messages = filter_fn(|line| !line.target().starts_with("rmcp"));
+    let filter = EnvFilter::try_new(&config.log_filter)?.and(no_messages);
     tracing_subscriber::registry()
-        .with(lines.with_filter(EnvFilter::try_new(&config.log_filter)?))
+        .with(lines.with_filter(filter))
         .try_init()?;
     panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -114,8 +114,8 @@ impl Prompt for FnPrompt {
     ) -> Result<PromptResult, CallError> {
         let said = (self.get)(arguments, context).await?;
         Ok(PromptResult {
-            description: None,
             messages: said.into_iter().map(PromptMessage::user).collect(),
+            ..PromptResult::default()
         })
     }
 }

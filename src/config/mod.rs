@@ -8,6 +8,7 @@ mod scopes;
 mod settings;
 mod sources;
 mod table;
+mod upstreams;
 
 use std::{
     collections::HashMap,
@@ -31,10 +32,11 @@ use crate::{
         assertion_issuer::AssertionIssuer,
         client::Client,
         client_metadata::MetadataRules,
+        mcp_upstream::{McpUpstream, Reach},
         resource::{PublicUrl, PublicUrlError},
         scope::ScopeCatalogue,
     },
-    secret::{Digest, InitialAccessToken, Passcode},
+    secret::{Credential, Digest, InitialAccessToken, Passcode},
 };
 
 /// One thing that is wrong with the configuration, in words for whoever wrote it.
@@ -111,6 +113,10 @@ pub struct Config {
     pub pinned_documents: Vec<Client>,
     /// The table of scopes.
     pub scopes: ScopeCatalogue,
+    /// MCP servers behind this one.
+    pub upstreams: Vec<McpUpstream>,
+    /// What the command line's own command finds in its environment.
+    pub command_environment: Vec<(String, Credential)>,
     /// How much there may be of things.
     pub limits: Limits,
     /// What is logged: directives of `tracing_subscriber::EnvFilter`.
@@ -266,6 +272,22 @@ impl Config {
         Self::validate(&raw, &|_| None, errors)
     }
 
+    /// Puts a command behind the server.
+    pub fn put_behind(&mut self, command: Vec<String>) -> Result<(), ConfigErrors> {
+        if !self.upstreams.is_empty() {
+            return Err(ConfigErrors(vec![ConfigError::new(
+                "a command after -- is the only upstream; leave out --upstream (UPSTREAM) and \
+                 [[upstreams]]",
+            )]));
+        }
+        self.upstreams.push(McpUpstream::alone(Reach::Command {
+            command,
+            environment: self.command_environment.clone(),
+            directory: None,
+        }));
+        Ok(())
+    }
+
     fn validate(
         raw: &RawSettings,
         environment: &dyn Fn(&str) -> Option<String>,
@@ -322,6 +344,10 @@ impl Config {
         let pinned = raw.tables("pinned_documents");
         let issuers = raw.tables("assertion_issuers");
         let assertion_issuers = issuers::read(issuers, &scopes, &mut read.errors);
+        let upstreams = upstreams::read(raw.tables("upstreams"), environment, &mut read.errors);
+        let upstreams = read.upstreams(upstreams);
+        let passed = |name: &str| upstreams::passed(name, environment);
+        let command_environment = read.list("upstream_env", passed);
         let hosts = DocumentHosts {
             allowed: read.list("client_document_hosts", host_name),
             denied: read.list("client_document_denied_hosts", host_name),
@@ -354,6 +380,8 @@ impl Config {
             dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
+            upstreams,
+            command_environment,
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
             log_format: read.optional("log_format", log_format),
@@ -466,6 +494,32 @@ impl Reader<'_> {
             _ => {}
         }
         Registration::Off
+    }
+
+    /// The upstream that is named alone, or those of the file.
+    fn upstreams(&mut self, of_file: Vec<McpUpstream>) -> Vec<McpUpstream> {
+        let authorization = self.optional("upstream_authorization", upstreams::authorization);
+        match self.optional("upstream", upstreams::url) {
+            Some(url) if of_file.is_empty() => {
+                vec![McpUpstream::alone(Reach::Http { url, authorization })]
+            }
+            Some(_) => {
+                self.refuse(
+                    "upstream",
+                    "is for one upstream alone, and the file has [[upstreams]]",
+                );
+                of_file
+            }
+            None => {
+                if authorization.is_some() {
+                    self.refuse(
+                        "upstream_authorization",
+                        "is of use only with --upstream (UPSTREAM)",
+                    );
+                }
+                of_file
+            }
+        }
     }
 
     fn lifetimes(&mut self) -> Lifetimes {

@@ -274,6 +274,27 @@ pub(super) const SETTINGS: &[Setting] = &[
         "on",
         "off for benchmarks and trusted networks",
     ),
+    without_default(
+        "upstream",
+        "upstream",
+        "UPSTREAM",
+        "none",
+        "URL of an MCP server (Streamable HTTP) to put behind this one",
+    ),
+    without_default(
+        "upstream_authorization",
+        "upstream-authorization",
+        "UPSTREAM_AUTHORIZATION",
+        "none",
+        "Authorization header that --upstream gets, such as Bearer TOKEN",
+    ),
+    without_default(
+        "upstream_env",
+        "upstream-env",
+        "UPSTREAM_ENV",
+        "none",
+        "variables that a command after -- gets besides PATH and HOME",
+    ),
     everywhere(
         "log",
         "log",

@@ -1,7 +1,7 @@
 //! The one core behind both eras: which method does what. Here is the only match on the names of
 //! methods that both have.
 
-use std::{borrow::Cow, collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, sync::Arc};
 
 use futures_util::FutureExt as _;
 use serde::{Deserialize, Serialize};
@@ -11,8 +11,8 @@ use super::{
     asking::Asker,
     era::Era,
     feature::{
-        CallError, Capability, Context, Features, RegisteredPrompt, RegisteredTool, Stop,
-        TaskSupport, ToolResult,
+        CallError, Capability, Completing, Completion, Context, Features, RegisteredPrompt,
+        RegisteredTool, Stop, TaskSupport, ToolResult,
     },
     jsonrpc::{INTERNAL_ERROR, INVALID_PARAMS, METHOD_NOT_FOUND, RpcError},
     params::Params,
@@ -38,6 +38,8 @@ pub(super) enum Fault {
     InputRequired,
     /// The client was asked and did not answer.
     NoAnswer(&'static str),
+    /// Nothing is at this address.
+    ResourceNotFound(String),
     /// Our fault.
     Unavailable(StoreError),
 }
@@ -60,6 +62,7 @@ impl From<CallError> for Fault {
             Stop::InputRequired => Self::InputRequired,
             Stop::MissingCapability(capability) => Self::Capability(capability),
             Stop::NoAnswer(why) => Self::NoAnswer(why),
+            Stop::ResourceNotFound(uri) => Self::ResourceNotFound(uri),
             Stop::Protocol(error) => Self::Rpc(error),
         }
     }
@@ -92,6 +95,16 @@ pub(super) enum Work {
     },
     /// `resources/read`.
     Read { uri: String },
+    /// `completion/complete`.
+    Complete(Box<Complete>),
+}
+
+/// What is to be completed.
+#[derive(Debug)]
+pub(super) struct Complete {
+    reference: Reference,
+    argument: Argument,
+    others: BTreeMap<String, String>,
 }
 
 /// Understands a request of a method that both eras have.
@@ -108,7 +121,16 @@ pub(super) fn prepare(
         "resources/list" => first_page(params).map(|()| features.resource_list(era))?,
         "resources/templates/list" => first_page(params).map(|()| features.template_list(era))?,
         "completion/complete" if features.has_prompts() || features.has_resources() => {
-            complete(features, params)?
+            let CompleteParams {
+                reference,
+                argument,
+                context,
+            } = params.read()?;
+            return Ok(Prepared::Work(Work::Complete(Box::new(Complete {
+                reference,
+                argument,
+                others: context.arguments,
+            }))));
         }
         "tools/call" => return prepare_tool(features, granted, params).map(Prepared::Work),
         "prompts/get" => return prepare_prompt(features, granted, params).map(Prepared::Work),
@@ -132,19 +154,38 @@ pub(super) async fn run(features: &Features, work: Work, context: &Context, era:
 }
 
 async fn handle(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
+    let handled = handle_work(features, work, context, era).await;
+    handled.map_err(|fault| match fault {
+        Fault::ResourceNotFound(uri) => Fault::Rpc(RpcError {
+            data: Some(json!({ "uri": uri })),
+            ..RpcError::new(era.resource_not_found(), "there is no resource at this URI")
+        }),
+        fault => fault,
+    })
+}
+
+async fn handle_work(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
     match work {
         Work::Tool { tool, arguments } => call_tool(&tool, arguments, context, era).await,
         Work::Prompt { prompt, arguments } => {
-            let result = prompt.handler().get(arguments, context).await?;
+            let mut result = prompt.handler().get(arguments, context).await?;
+            move_meta(&mut result.extra, context, era);
             to_json(&result.on_wire(era))
         }
         Work::Read { uri } => match features.read(&uri, context).await? {
-            Some(contents) => to_json(&json!({ "contents": contents })),
-            None => Err(Fault::Rpc(RpcError {
-                data: Some(json!({ "uri": uri })),
-                ..RpcError::new(era.resource_not_found(), "there is no resource at this URI")
-            })),
+            Some(contents) => {
+                let mut read = json!({ "contents": contents });
+                if era != Era::Modern {
+                    let meta = std::mem::take(&mut context.lock_hints().meta);
+                    if !meta.is_empty() {
+                        read["_meta"] = Value::Object(meta);
+                    }
+                }
+                to_json(&read)
+            }
+            None => Err(Fault::ResourceNotFound(uri)),
         },
+        Work::Complete(complete) => run_complete(features, &complete, context).await,
     }
 }
 
@@ -183,7 +224,7 @@ async fn call_tool(
     if tool.definition.task != TaskSupport::Never {
         handler.prepare(&arguments, context).await?;
     }
-    let result = handler.call(arguments, context).await?;
+    let mut result = handler.call(arguments, context).await?;
     if let Err(problem) = tool.check(&result) {
         tracing::error!(
             mcp.tool = &*tool.definition.name,
@@ -193,7 +234,17 @@ async fn call_tool(
         let message = "the tool's answer does not fit its output schema";
         return Err(RpcError::new(INTERNAL_ERROR, message).into());
     }
+    move_meta(&mut result.extra, context, era);
     tool_result(result, era)
+}
+
+/// Where every answer has a `_meta` of ours, that of the result becomes part of it.
+fn move_meta(extra: &mut Map<String, Value>, context: &Context, era: Era) {
+    if era == Era::Modern
+        && let Some(Value::Object(meta)) = extra.remove("_meta")
+    {
+        context.add_meta(meta);
+    }
 }
 
 /// A tool's result as JSON.
@@ -252,55 +303,62 @@ fn check_scope(requirement: &Requirement, granted: &ScopeSet) -> Result<(), Faul
 }
 
 #[derive(Deserialize)]
-struct CompleteParams<'a> {
-    #[serde(borrow, rename = "ref")]
-    reference: Reference<'a>,
-    #[serde(borrow)]
-    argument: Argument<'a>,
+struct CompleteParams {
+    #[serde(rename = "ref")]
+    reference: Reference,
+    argument: Argument,
+    #[serde(default)]
+    context: CompleteContext,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(tag = "type")]
-enum Reference<'a> {
+enum Reference {
     #[serde(rename = "ref/prompt")]
-    Prompt { name: Cow<'a, str> },
+    Prompt { name: String },
     #[serde(rename = "ref/resource")]
-    Resource { uri: Cow<'a, str> },
+    Resource { uri: String },
 }
 
-#[derive(Deserialize)]
-struct Argument<'a> {
-    #[serde(borrow)]
-    name: Cow<'a, str>,
-    #[serde(borrow)]
-    value: Cow<'a, str>,
+#[derive(Debug, Deserialize)]
+struct Argument {
+    name: String,
+    value: String,
 }
 
-fn complete(features: &Features, params: &Params<'_>) -> Outcome {
-    let CompleteParams {
-        reference,
-        argument,
-    } = params.read()?;
-    let values = match &reference {
-        Reference::Prompt { name } => {
-            features.complete_prompt(name, &argument.name, &argument.value)
-        }
-        Reference::Resource { uri } => {
-            features.complete_template(uri, &argument.name, &argument.value)
-        }
+#[derive(Deserialize, Default)]
+struct CompleteContext {
+    #[serde(default)]
+    arguments: BTreeMap<String, String>,
+}
+
+async fn run_complete(features: &Features, complete: &Complete, context: &Context) -> Outcome {
+    let completing = Completing {
+        name: &complete.argument.name,
+        value: &complete.argument.value,
+        others: &complete.others,
     };
-    let mut values = values.ok_or_else(|| {
+    let completion = match &complete.reference {
+        Reference::Prompt { name } => features.complete_prompt(name, completing, context).await?,
+        Reference::Resource { uri } => features.complete_template(uri, completing, context).await?,
+    };
+    let completion = completion.ok_or_else(|| {
         RpcError::new(
             INVALID_PARAMS,
             "there is nothing to complete under that name",
         )
     })?;
-    let total = values.len();
+    let Completion {
+        mut values,
+        total,
+        has_more,
+    } = completion;
+    let found = values.len();
     values.truncate(MAX_COMPLETIONS);
     to_json(&json!({ "completion": {
         "values": values,
-        "total": total,
-        "hasMore": total > MAX_COMPLETIONS,
+        "total": total.unwrap_or(found as u64),
+        "hasMore": has_more || found > MAX_COMPLETIONS,
     }}))
 }
 

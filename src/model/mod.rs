@@ -8,6 +8,7 @@ pub mod client_metadata;
 pub mod grant;
 pub mod kept_task;
 pub mod mcp_session;
+pub mod mcp_upstream;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;

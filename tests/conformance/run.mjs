@@ -4,12 +4,13 @@
 //
 //     cargo build --release --example conformance
 //     npm ci                      # here; once
-//     node run.mjs [PROGRAM] [--replicas] [--repeat N] [--only TEXT]
+//     node run.mjs [PROGRAM] [--replicas | --gateway [--sessions-only]] [--repeat N] [--only TEXT]
 //
 // PROGRAM, or CONFORMANCE_PROGRAM, is the built example; the default is the one cargo puts in `target`. `--repeat` does
 // everything N times against one running program; `--only` keeps the runs whose name contains TEXT ("alpha.12",
 // "2026-07-28"). `--replicas` starts two of the program on an installed Postgres, behind a proxy that sends every request to
-// the other one than the last. Prints one line per run and exits 1 if anything deviates.
+// the other one than the last. `--gateway` puts the program behind the binary beside it, which the suite then talks to;
+// `--sessions-only` lets that speak 2025-11-25 to the program, whatever the suite speaks. Prints one line per run and exits 1 if anything deviates.
 
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -18,6 +19,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { startGateway } from "./gateway.mjs";
 import { start } from "./program.mjs";
 import { startReplicas } from "./replicas.mjs";
 import { releases } from "./runs.mjs";
@@ -30,6 +32,8 @@ const { values, positionals } = parseArgs({
     repeat: { type: "string", default: "1" },
     only: { type: "string", default: "" },
     replicas: { type: "boolean", default: false },
+    gateway: { type: "boolean", default: false },
+    "sessions-only": { type: "boolean", default: false },
   },
 });
 const path =
@@ -51,7 +55,11 @@ if (!(rounds >= 1) || chosen.length === 0) {
 const passcode = randomBytes(18).toString("base64url");
 const directory = await mkdtemp(join(tmpdir(), "conformance-"));
 const tally = { passed: 0, failed: 0 };
-const program = await (values.replicas ? startReplicas : start)(path, passcode);
+const program = await (values.gateway ? startGateway : values.replicas ? startReplicas : start)(
+  path,
+  passcode,
+  values.gateway ? values["sessions-only"] : undefined,
+);
 try {
   for (let round = 1; round <= rounds; round++) {
     if (rounds > 1) console.log(`round ${round} of ${rounds}`);

@@ -24,7 +24,7 @@ function node() {
 
 /** Runs `run` of the suite release in `module` against `program`; what went wrong is in `problems`. */
 export async function runSuite({ module, run: everywhere, program, token, passcode, directory }) {
-  const run = program.replicas ? { ...everywhere, ...everywhere.onReplicas } : everywhere;
+  const run = program.replicas || program.gateway ? { ...everywhere, ...everywhere.onReplicas } : everywhere;
   const results = join(directory, "results");
   await mkdir(results, { recursive: true });
   const { before = [], args, environment, person } = run.authorization

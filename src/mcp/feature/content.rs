@@ -1,6 +1,7 @@
 //! What tools and prompts hand over: text, pictures, sound, resources.
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::resource::ResourceContents;
 use crate::mcp::era::Era;
@@ -46,6 +47,10 @@ pub enum Content {
         /// The contents.
         resource: ResourceContents,
     },
+    /// Whatever else, as it is written: content that comes from another server, with all that it
+    /// carries. It must have a `type`.
+    #[serde(untagged)]
+    Other(Map<String, Value>),
 }
 
 impl Content {
@@ -63,7 +68,34 @@ impl Content {
             Self::ResourceLink { uri, name, .. } if !era.has_resource_links() => {
                 Self::text(format!("{name}: {uri}"))
             }
+            Self::Other(content) => Self::Other(content).other_in_era(era),
             content => content,
+        }
+    }
+
+    fn other_in_era(self, era: Era) -> Self {
+        let Self::Other(content) = &self else {
+            return self;
+        };
+        let text = |key: &str| {
+            let text = content.get(key).and_then(Value::as_str);
+            text.unwrap_or_default().to_owned()
+        };
+        let known = match text("type").as_str() {
+            "audio" => Self::Audio {
+                data: String::new(),
+                mime_type: text("mimeType"),
+            },
+            "resource_link" => Self::ResourceLink {
+                uri: text("uri"),
+                name: text("name"),
+                mime_type: None,
+            },
+            _ => return self,
+        };
+        match known.in_era(era) {
+            in_words @ Self::Text { .. } => in_words,
+            _ => self,
         }
     }
 }

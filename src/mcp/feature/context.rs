@@ -21,7 +21,7 @@ use crate::{
         jsonrpc::RpcError,
         outlet::{Outgoing, Outlet},
     },
-    model::{client::ClientId, scope::ScopeSet, user::UserId},
+    model::{client::ClientId, grant::GrantId, scope::ScopeSet, user::UserId},
 };
 
 /// Why a handler stopped without a result. Handlers pass it on with `?`.
@@ -37,6 +37,8 @@ pub(in crate::mcp) enum Stop {
     MissingCapability(Capability),
     /// The client was asked and did not answer.
     NoAnswer(&'static str),
+    /// Nothing is at this address.
+    ResourceNotFound(String),
     /// An error of the protocol.
     Protocol(RpcError),
 }
@@ -46,6 +48,30 @@ impl CallError {
     /// do something about. Codes from -32768 to -32000 are JSON-RPC's and MCP's own.
     pub fn protocol(code: i32, message: impl Into<String>) -> Self {
         Self(Stop::Protocol(RpcError::new(code, message)))
+    }
+
+    /// The same with what the error says besides.
+    pub fn protocol_with(code: i32, message: impl Into<String>, data: Option<Value>) -> Self {
+        Self(Stop::Protocol(RpcError {
+            data,
+            ..RpcError::new(code, message)
+        }))
+    }
+
+    /// There is nothing at the address that was asked for. Each version of the protocol has a code
+    /// of its own for it.
+    pub fn resource_not_found(uri: &str) -> Self {
+        Self(Stop::ResourceNotFound(uri.to_owned()))
+    }
+
+    /// The client cannot do what is needed.
+    pub fn missing(capability: Capability) -> Self {
+        Self(Stop::MissingCapability(capability))
+    }
+
+    /// Whether the handler will be called again, with answers. It must be passed on.
+    pub fn is_another_round(&self) -> bool {
+        matches!(self.0, Stop::InputRequired)
     }
 }
 
@@ -82,7 +108,8 @@ impl LogLevel {
         (Self::Emergency, "emergency"),
     ];
 
-    pub(in crate::mcp) fn parse(name: &str) -> Option<Self> {
+    /// The level that is written so.
+    pub fn parse(name: &str) -> Option<Self> {
         let found = Self::NAMES.iter().find(|(_, known)| *known == name);
         found.map(|(level, _)| *level)
     }
@@ -98,7 +125,8 @@ impl LogLevel {
         Some(*level)
     }
 
-    fn as_str(self) -> &'static str {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
         let found = Self::NAMES.iter().find(|(level, _)| *level == self);
         found.map_or("info", |(_, name)| name)
     }
@@ -117,6 +145,16 @@ pub struct Context {
     pub(in crate::mcp) log_level: Option<LogLevel>,
     pub(in crate::mcp) asker: Asker,
     pub(in crate::mcp) answers: Mutex<Answers>,
+    pub(in crate::mcp) hints: Mutex<Hints>,
+}
+
+/// What the answer to a request says beside its result.
+#[derive(Debug, Default)]
+pub(in crate::mcp) struct Hints {
+    /// Its `_meta`.
+    pub(in crate::mcp) meta: Map<String, Value>,
+    /// For how many milliseconds it may be kept.
+    pub(in crate::mcp) ttl_ms: Option<u32>,
 }
 
 /// Answers of the client, by the keys of their questions.
@@ -126,15 +164,24 @@ pub(in crate::mcp) struct Answers {
     given: Map<String, Value>,
     /// Those that the handler asked for.
     used: Map<String, Value>,
+    /// What the handler wants to know in the next round.
+    remembered: Map<String, Value>,
 }
 
 impl Answers {
-    /// Answers that came with the call. The client may have sent more than it was asked for.
-    pub(in crate::mcp) fn given(given: Map<String, Value>) -> Self {
+    /// Answers that came with the call, of which the client may have sent more than it was asked
+    /// for, and what an earlier round remembered, which it could not touch.
+    pub(in crate::mcp) fn given(given: Map<String, Value>, remembered: Map<String, Value>) -> Self {
         Self {
             given,
             used: Map::new(),
+            remembered,
         }
+    }
+
+    /// What the next round is to remember.
+    pub(in crate::mcp) fn remembered(&self) -> &Map<String, Value> {
+        &self.remembered
     }
 
     /// Whether none has come.
@@ -149,6 +196,27 @@ impl Answers {
 }
 
 impl Context {
+    /// What surrounds something that no call is waiting for: it can neither be told nor asked.
+    pub(in crate::mcp) fn aside(
+        authorization: &Arc<Authorization>,
+        capabilities: ClientCapabilities,
+        era: Era,
+        changes: &Changes,
+    ) -> Self {
+        Self {
+            authorization: Arc::clone(authorization),
+            capabilities,
+            era,
+            changes: changes.clone(),
+            outlet: Outlet::unheard(CancellationToken::new()),
+            progress_token: None,
+            log_level: None,
+            asker: Asker::Nobody,
+            answers: Mutex::default(),
+            hints: Mutex::default(),
+        }
+    }
+
     /// On whose behalf.
     pub fn user(&self) -> &UserId {
         &self.authorization.user
@@ -162,6 +230,21 @@ impl Context {
     /// With which scopes.
     pub fn scopes(&self) -> &ScopeSet {
         &self.authorization.scopes
+    }
+
+    /// Under which grant.
+    pub fn grant(&self) -> GrantId {
+        self.authorization.grant
+    }
+
+    /// All that the client can do.
+    pub fn capabilities(&self) -> ClientCapabilities {
+        self.capabilities
+    }
+
+    /// The least grave that the client wants logged; `None`: nothing.
+    pub fn log_level(&self) -> Option<LogLevel> {
+        self.log_level
     }
 
     /// Whether the client can do something. Ask before doing without it.
@@ -204,6 +287,38 @@ impl Context {
             let params = json!({ "level": level.as_str(), "data": data });
             self.notify("notifications/message", params).await;
         }
+    }
+
+    /// The same in the name of a part of the server, or of another one.
+    pub async fn log_as(&self, logger: Option<&str>, level: LogLevel, data: Value) {
+        let Some(logger) = logger else {
+            return self.log(level, data).await;
+        };
+        if self.log_level.is_some_and(|least| level >= least) {
+            let params = json!({ "level": level.as_str(), "logger": logger, "data": data });
+            self.notify("notifications/message", params).await;
+        }
+    }
+
+    /// Keeps something for the next round, where a question ends this one. The client carries it
+    /// there and can neither read nor change it. Elsewhere it lasts as long as the call.
+    pub fn remember(&self, key: &str, value: Value) {
+        self.lock_answers().remembered.insert(key.to_owned(), value);
+    }
+
+    /// What was kept under that key.
+    pub fn remembered(&self, key: &str) -> Option<Value> {
+        self.lock_answers().remembered.get(key).cloned()
+    }
+
+    /// Adds to the `_meta` of the answer.
+    pub fn add_meta(&self, meta: Map<String, Value>) {
+        self.lock_hints().meta.extend(meta);
+    }
+
+    /// Says for how long the client may keep what it reads.
+    pub fn good_for(&self, milliseconds: u32) {
+        self.lock_hints().ttl_ms = Some(milliseconds);
     }
 
     /// Asks the person to fill in a form. `key` names the question within this call.
@@ -274,7 +389,7 @@ impl Context {
         &self,
         questions: Vec<(String, Question)>,
     ) -> (Map<String, Value>, Vec<(String, Question)>) {
-        let Answers { given, used } = &mut *self.lock_answers();
+        let Answers { given, used, .. } = &mut *self.lock_answers();
         let mut answers = Map::new();
         let mut open = Vec::new();
         for (key, question) in questions {
@@ -289,6 +404,10 @@ impl Context {
             }
         }
         (answers, open)
+    }
+
+    pub(in crate::mcp) fn lock_hints(&self) -> MutexGuard<'_, Hints> {
+        self.hints.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(in crate::mcp) fn lock_answers(&self) -> MutexGuard<'_, Answers> {

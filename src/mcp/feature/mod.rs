@@ -3,6 +3,7 @@
 
 mod best_person;
 mod changes;
+mod completion;
 mod content;
 mod context;
 mod header_params;
@@ -17,6 +18,7 @@ mod wire;
 
 pub use best_person::BestPersonLookerUpper;
 pub use changes::{Change, Changes};
+pub use completion::{Completing, Completion};
 pub use content::{Content, Role};
 pub use context::{CallError, Context, LogLevel};
 pub use offered::Offered;
@@ -25,11 +27,11 @@ pub use question::{Capability, ClientCapabilities, Elicited, Question};
 pub use registry::{Features, RegistryError};
 pub use resource::{
     Resource, ResourceBody, ResourceContents, ResourceDefinition, ResourceTemplate,
-    ResourceTemplateDefinition,
+    ResourceTemplateDefinition, Watch,
 };
 pub use tool::{TaskSupport, Tool, ToolAnnotations, ToolDefinition, ToolResult};
 
-pub(super) use context::{Answers, Stop};
+pub(super) use context::{Answers, Hints, Stop};
 pub(super) use header_params::{decode as decode_header, single as header_value};
 pub(super) use question::TASKS_EXTENSION;
 pub(super) use registry::{RegisteredPrompt, RegisteredTool};

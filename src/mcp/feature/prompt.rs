@@ -4,8 +4,10 @@ use std::{borrow::Cow, collections::BTreeMap};
 
 use async_trait::async_trait;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use super::{
+    completion::{Completing, Completion},
     content::{Content, Role},
     context::{CallError, Context},
 };
@@ -24,9 +26,24 @@ pub trait Prompt: Send + Sync + 'static {
     ) -> Result<PromptResult, CallError>;
 
     /// Completes an argument. At most 100 are passed on.
-    fn complete(&self, argument: &str, value: &str) -> Vec<String> {
-        let _ = (argument, value);
-        Vec::new()
+    async fn complete(
+        &self,
+        completing: Completing<'_>,
+        context: &Context,
+    ) -> Result<Completion, CallError> {
+        let _ = (completing, context);
+        Ok(Completion::default())
+    }
+
+    /// Members of the description that [`PromptDefinition`] has no place for. They go out as they
+    /// are, and take the place of ours.
+    fn extra(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Whether clients are told of it.
+    fn is_listed(&self) -> bool {
+        true
     }
 }
 
@@ -66,6 +83,9 @@ pub struct PromptResult {
     pub description: Option<String>,
     /// What is said.
     pub messages: Vec<PromptMessage>,
+    /// Whatever else the result says, such as `_meta`.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// One thing that is said.

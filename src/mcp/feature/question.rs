@@ -7,7 +7,7 @@ use super::schema;
 use crate::mcp::era::Era;
 
 /// What a client said it can do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct ClientCapabilities(u8);
 
 /// One thing that a client may be able to do.
@@ -57,6 +57,23 @@ impl ClientCapabilities {
             }
         }
         read
+    }
+
+    /// Everything that a client can do for a call.
+    pub fn all() -> Self {
+        let all = [
+            Capability::ElicitationForm,
+            Capability::ElicitationUrl,
+            Capability::Sampling,
+            Capability::Roots,
+        ];
+        all.into_iter().fold(Self::default(), Self::with)
+    }
+
+    /// What of it is for calls, and not for what may become of them.
+    #[must_use]
+    pub fn of_calls(self) -> Self {
+        Self(self.0 & !(Capability::Tasks as u8))
     }
 
     /// Whether the client can do that.

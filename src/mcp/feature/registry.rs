@@ -9,13 +9,14 @@ use std::{
 
 use jsonschema::Validator;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
+    completion::{Completing, Completion},
     context::{CallError, Context},
     header_params::HeaderParams,
     prompt::{Prompt, PromptDefinition},
-    resource::{Resource, ResourceContents, ResourceDefinition, ResourceTemplate},
+    resource::{Resource, ResourceContents, ResourceDefinition, ResourceTemplate, Watch},
     schema,
     tool::{TaskSupport, Tool, ToolDefinition, ToolResult},
     wire,
@@ -34,14 +35,17 @@ pub struct Features {
     resources: Vec<RegisteredResource>,
     templates: Vec<Arc<dyn ResourceTemplate>>,
     resource_lists: BTreeMap<Era, [Vec<u8>; 2]>,
+    instructions: Option<String>,
 }
 
 /// A tool, ready to be called.
 pub(in crate::mcp) struct RegisteredTool {
     tool: Arc<dyn Tool>,
     pub(in crate::mcp) definition: ToolDefinition,
-    input: Validator,
+    /// `None`: it validates itself.
+    input: Option<Validator>,
     output: Option<Validator>,
+    is_listed: bool,
     pub(in crate::mcp) header_params: HeaderParams,
     pub(in crate::mcp) requirement: Requirement,
     /// Its description in JSON, by era.
@@ -96,26 +100,32 @@ impl Features {
             resources: Vec::new(),
             templates: Vec::new(),
             resource_lists: BTreeMap::new(),
+            instructions: None,
         }
     }
 
     /// Offers a tool.
     pub fn add_tool(&mut self, tool: Arc<dyn Tool>) -> Result<(), RegistryError> {
         let definition = tool.definition();
-        check_name(&definition.name)?;
+        let is_checked = !tool.validates_itself();
+        if is_checked {
+            check_name(&definition.name)?;
+        }
         let name = definition.name.clone();
         let in_schema = |which, problem: String| RegistryError::Schema {
             name: name.clone().into_owned(),
             which,
             problem,
         };
-        if definition.input_schema.get("type") != Some(&json!("object")) {
+        if is_checked && definition.input_schema.get("type") != Some(&json!("object")) {
             let problem = "its root must have \"type\": \"object\"".to_owned();
             return Err(in_schema("input", problem));
         }
-        let input = schema::compile(&definition.input_schema);
+        let input = is_checked.then(|| schema::compile(&definition.input_schema));
+        let input = input.transpose();
         let input = input.map_err(|problem| in_schema("input", problem))?;
-        let output = definition.output_schema.as_ref().map(schema::compile);
+        let output = definition.output_schema.as_ref().filter(|_| is_checked);
+        let output = output.map(schema::compile);
         let output = output.transpose();
         let output = output.map_err(|problem| in_schema("output", problem))?;
         let header_params = HeaderParams::of_schema(&definition.input_schema);
@@ -123,12 +133,15 @@ impl Features {
         if self.tools_by_name.contains_key(&name) {
             return Err(RegistryError::Duplicate(name.into_owned()));
         }
+        let extra = tool.extra();
         let described = Era::ALL
             .into_iter()
-            .map(|era| (era, to_json(&wire::tool(&definition, era))))
+            .map(|era| (era, described(&wire::tool(&definition, era), &extra)))
             .collect();
+        let is_listed = tool.is_listed();
         let tool = Arc::new(RegisteredTool {
             tool,
+            is_listed,
             input,
             output,
             header_params,
@@ -145,7 +158,10 @@ impl Features {
     pub fn add_prompt(&mut self, prompt: Arc<dyn Prompt>) -> Result<(), RegistryError> {
         let definition = prompt.definition();
         let name = &*definition.name;
-        check_name(name)?;
+        // The specification has no rules for it.
+        if name.is_empty() {
+            return Err(RegistryError::Name(name.to_owned()));
+        }
         if self.prompt(name).is_some() {
             return Err(RegistryError::Duplicate(name.to_owned()));
         }
@@ -183,13 +199,17 @@ impl Features {
 
     fn describe_resources(&mut self) {
         for era in Era::ALL {
-            let resources = self
-                .resources
-                .iter()
-                .map(|r| wire::resource(&r.definition, era));
+            let listed = self.resources.iter().filter(|r| r.resource.is_listed());
+            let resources = listed.map(|r| {
+                let resource = wire::resource(&r.definition, era);
+                wire::described(&resource, &r.resource.extra())
+            });
             let resources = to_json(&json!({ "resources": resources.collect::<Vec<_>>() }));
-            let templates = self.templates.iter();
-            let templates = templates.map(|t| wire::template(&t.definition(), era));
+            let listed = self.templates.iter().filter(|t| t.is_listed());
+            let templates = listed.map(|t| {
+                let template = wire::template(&t.definition(), era);
+                wire::described(&template, &t.extra())
+            });
             let templates = to_json(&json!({ "resourceTemplates": templates.collect::<Vec<_>>() }));
             self.resource_lists.insert(era, [resources, templates]);
         }
@@ -202,16 +222,15 @@ impl Features {
 
     /// All tools in words: what a client would have to read anew if it were not the same.
     pub(super) fn tools_described(&self) -> Vec<u8> {
-        let tools = self.tools.iter();
-        let tools = tools.filter_map(|tool| tool.described.get(&Era::Modern));
+        let listed = self.tools.iter().filter(|tool| tool.is_listed);
+        let tools = listed.filter_map(|tool| tool.described.get(&Era::Modern));
         tools.flatten().copied().collect()
     }
 
     /// The same of all prompts.
     pub(super) fn prompts_described(&self) -> Vec<u8> {
-        let prompts = self.prompts.iter();
-        let prompts = prompts.map(|prompt| wire::prompt(&prompt.definition, Era::Modern));
-        to_json(&prompts.collect::<Vec<_>>())
+        let listed = self.prompts.iter().filter(|p| p.prompt.is_listed());
+        to_json(&listed.map(|p| p.described(Era::Modern)).collect::<Vec<_>>())
     }
 
     /// The same of all resources and their families.
@@ -238,7 +257,7 @@ impl Features {
     pub(in crate::mcp) fn tool_list(&self, granted: &ScopeSet, era: Era) -> Vec<u8> {
         let mut list = b"{\"tools\":[".to_vec();
         let opened = self.tools.iter();
-        let opened = opened.filter(|tool| tool.requirement.is_met_by(granted));
+        let opened = opened.filter(|tool| tool.is_listed && tool.requirement.is_met_by(granted));
         for (index, tool) in opened.enumerate() {
             if index > 0 {
                 list.push(b',');
@@ -251,8 +270,8 @@ impl Features {
 
     pub(in crate::mcp) fn prompt_list(&self, granted: &ScopeSet, era: Era) -> Vec<u8> {
         let opened = self.prompts.iter();
-        let opened = opened.filter(|prompt| prompt.requirement.is_met_by(granted));
-        let prompts: Vec<_> = opened.map(|p| wire::prompt(&p.definition, era)).collect();
+        let opened = opened.filter(|p| p.prompt.is_listed() && p.requirement.is_met_by(granted));
+        let prompts: Vec<_> = opened.map(|p| p.described(era)).collect();
         to_json(&json!({ "prompts": prompts }))
     }
 
@@ -293,44 +312,73 @@ impl Features {
         Ok(None)
     }
 
+    /// Somebody wants to be told when the resource at an address changes, for as long as what comes
+    /// back is kept.
+    pub(in crate::mcp) async fn watch(
+        &self,
+        uri: &str,
+        context: &Context,
+    ) -> Result<Option<Watch>, CallError> {
+        if let Some(found) = self.resources.iter().find(|r| r.definition.uri == uri) {
+            return found.resource.watch(context).await;
+        }
+        for template in &self.templates {
+            if let Some(watch) = template.watch(uri, context).await? {
+                return Ok(Some(watch));
+            }
+        }
+        Ok(None)
+    }
+
     /// Completes a prompt's argument; `None`: there is no such prompt or argument.
-    pub(in crate::mcp) fn complete_prompt(
+    pub(in crate::mcp) async fn complete_prompt(
         &self,
         name: &str,
-        argument: &str,
-        value: &str,
-    ) -> Option<Vec<String>> {
-        let found = self.prompt(name)?;
-        let takes = found
-            .definition
-            .arguments
-            .iter()
-            .any(|a| a.name == argument);
-        takes.then(|| found.prompt.complete(argument, value))
+        completing: Completing<'_>,
+        context: &Context,
+    ) -> Result<Option<Completion>, CallError> {
+        let Some(found) = self.prompt(name) else {
+            return Ok(None);
+        };
+        let mut arguments = found.definition.arguments.iter();
+        if !arguments.any(|argument| argument.name == completing.name) {
+            return Ok(None);
+        }
+        found.prompt.complete(completing, context).await.map(Some)
     }
 
     /// Completes a variable of a family of addresses; `None`: there is no such family.
-    pub(in crate::mcp) fn complete_template(
+    pub(in crate::mcp) async fn complete_template(
         &self,
         uri_template: &str,
-        variable: &str,
-        value: &str,
-    ) -> Option<Vec<String>> {
-        let known = self.templates.iter();
-        let mut known = known.filter(|template| {
+        completing: Completing<'_>,
+        context: &Context,
+    ) -> Result<Option<Completion>, CallError> {
+        let mut known = self.templates.iter();
+        let found = known.find(|template| {
             let pattern = template.definition().uri_template;
-            pattern == uri_template && variables(&pattern).any(|name| name == variable)
+            pattern == uri_template && variables(&pattern).any(|name| name == completing.name)
         });
-        known
-            .next()
-            .map(|template| template.complete(variable, value))
+        match found {
+            Some(template) => template.complete(completing, context).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// What clients tell their models about all of it.
+    pub fn set_instructions(&mut self, instructions: Option<String>) {
+        self.instructions = instructions;
+    }
+
+    pub(in crate::mcp) fn instructions(&self) -> Option<&str> {
+        self.instructions.as_deref()
     }
 }
 
 impl RegisteredTool {
     /// What is wrong with arguments, as a result that a model can act on (SEP-1303).
     pub(in crate::mcp) fn refuse(&self, arguments: &Value) -> Option<ToolResult> {
-        let violations = schema::violations(&self.input, arguments)?;
+        let violations = schema::violations(self.input.as_ref()?, arguments)?;
         let name = &self.definition.name;
         Some(ToolResult::error(format!(
             "The arguments do not fit the schema of {name}: {violations}"
@@ -357,6 +405,10 @@ impl RegisteredTool {
 impl RegisteredPrompt {
     pub(in crate::mcp) fn handler(&self) -> &dyn Prompt {
         &*self.prompt
+    }
+
+    fn described(&self, era: Era) -> Value {
+        wire::described(&wire::prompt(&self.definition, era), &self.prompt.extra())
     }
 }
 
@@ -401,6 +453,15 @@ fn check_name(name: &str) -> Result<(), RegistryError> {
     }
 }
 
+/// A description in JSON; one that has nothing to be laid over it is written as it is.
+fn described(description: &impl Serialize, extra: &Map<String, Value>) -> Vec<u8> {
+    if extra.is_empty() {
+        to_json(description)
+    } else {
+        to_json(&wire::described(description, extra))
+    }
+}
+
 fn to_json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("descriptions are made of strings and JSON values")
 }
@@ -408,7 +469,6 @@ fn to_json(value: &impl Serialize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
-    use serde_json::Map;
 
     use super::*;
 

@@ -1,11 +1,15 @@
 //! Resources: what models can read here.
 
-use std::borrow::Cow;
+use std::{any::Any, borrow::Cow, fmt};
 
 use async_trait::async_trait;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
-use super::context::{CallError, Context};
+use super::{
+    completion::{Completing, Completion},
+    context::{CallError, Context},
+};
 
 /// Something that can be read, at one address.
 #[async_trait]
@@ -15,6 +19,42 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Reads it.
     async fn read(&self, context: &Context) -> Result<Vec<ResourceContents>, CallError>;
+
+    /// Somebody wants to be told when it changes, for as long as what comes back is kept. `None`:
+    /// nothing has to be done for that.
+    async fn watch(&self, context: &Context) -> Result<Option<Watch>, CallError> {
+        let _ = context;
+        Ok(None)
+    }
+
+    /// Members of the description that [`ResourceDefinition`] has no place for. They go out as they
+    /// are, and take the place of ours.
+    fn extra(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Whether clients are told of it.
+    fn is_listed(&self) -> bool {
+        true
+    }
+}
+
+/// Keeps a subscription alive; dropped when nobody wants to be told any more.
+pub struct Watch(
+    #[expect(dead_code, reason = "it is there to be dropped")] Box<dyn Any + Send + Sync>,
+);
+
+impl Watch {
+    /// `guard` is dropped when nobody wants to be told any more.
+    pub fn new(guard: impl Any + Send + Sync) -> Self {
+        Self(Box::new(guard))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 /// A family of resources, at addresses of one pattern.
@@ -31,10 +71,31 @@ pub trait ResourceTemplate: Send + Sync + 'static {
         context: &Context,
     ) -> Result<Option<Vec<ResourceContents>>, CallError>;
 
+    /// Somebody wants to be told when the resource at `uri` changes, as with [`Resource::watch`].
+    async fn watch(&self, uri: &str, context: &Context) -> Result<Option<Watch>, CallError> {
+        let _ = (uri, context);
+        Ok(None)
+    }
+
     /// Completes a variable of the pattern. At most 100 are passed on.
-    fn complete(&self, variable: &str, value: &str) -> Vec<String> {
-        let _ = (variable, value);
-        Vec::new()
+    async fn complete(
+        &self,
+        completing: Completing<'_>,
+        context: &Context,
+    ) -> Result<Completion, CallError> {
+        let _ = (completing, context);
+        Ok(Completion::default())
+    }
+
+    /// Members of the description that [`ResourceTemplateDefinition`] has no place for. They go out
+    /// as they are, and take the place of ours.
+    fn extra(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Whether clients are told of it.
+    fn is_listed(&self) -> bool {
+        true
     }
 }
 
@@ -88,6 +149,9 @@ pub struct ResourceContents {
     /// The contents.
     #[serde(flatten)]
     pub body: ResourceBody,
+    /// Whatever else is known of it, such as `_meta`.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// Contents of either kind.
@@ -107,6 +171,7 @@ impl ResourceContents {
             uri: uri.into(),
             mime_type: Some(mime_type.to_owned()),
             body: ResourceBody::Text(text.into()),
+            extra: Map::new(),
         }
     }
 
@@ -116,6 +181,7 @@ impl ResourceContents {
             uri: uri.into(),
             mime_type: Some(mime_type.to_owned()),
             body: ResourceBody::Blob(base64.into()),
+            extra: Map::new(),
         }
     }
 }

@@ -44,6 +44,24 @@ pub trait Tool: Send + Sync + 'static {
     /// What it is called, what it does and what it takes. Asked for once, when it is registered.
     fn definition(&self) -> ToolDefinition;
 
+    /// Members of the description that [`ToolDefinition`] has no place for, such as `icons` and
+    /// `_meta`. They go out as they are, and take the place of ours; a null takes ours away.
+    fn extra(&self) -> Map<String, Value> {
+        Map::new()
+    }
+
+    /// Whether clients are told of it. One that they are not told of can be called all the same by
+    /// whoever knows its name.
+    fn is_listed(&self) -> bool {
+        true
+    }
+
+    /// Whether it checks its arguments and results itself: they are not held against its schemas
+    /// then, which may be of another draft or refer to other documents, and its name may be any.
+    fn validates_itself(&self) -> bool {
+        false
+    }
+
     /// Asks what has to be known before the work begins, for a tool whose calls may become
     /// [tasks](TaskSupport): a question here is put in the answer to the call itself. The answers are
     /// there, under their keys, when [`call`](Self::call) asks again.
@@ -56,7 +74,8 @@ pub trait Tool: Send + Sync + 'static {
         Ok(())
     }
 
-    /// Does it. The arguments fit the input schema.
+    /// Does it. The arguments fit the input schema, unless the tool
+    /// [validates itself](Self::validates_itself).
     async fn call(
         &self,
         arguments: Map<String, Value>,
@@ -153,6 +172,8 @@ pub struct ToolResult {
     pub structured: Option<Value>,
     /// Whether it failed, in a way that the model can do something about.
     pub is_error: bool,
+    /// Whatever else the result says, such as `_meta`.
+    pub extra: Map<String, Value>,
 }
 
 impl ToolResult {

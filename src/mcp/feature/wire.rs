@@ -1,7 +1,7 @@
 //! Descriptions and results as each era writes them.
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     content::Content,
@@ -17,6 +17,7 @@ pub(super) struct WireTool<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
+    #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
     input_schema: &'a Value,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +89,8 @@ pub(in crate::mcp) struct WireResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<Value>,
     is_error: bool,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
 }
 
 impl ToolResult {
@@ -99,6 +102,7 @@ impl ToolResult {
                 .structured
                 .filter(|structured| has_shape(era, structured.is_object())),
             is_error: self.is_error,
+            extra: self.extra,
         }
     }
 }
@@ -114,6 +118,18 @@ impl PromptResult {
                     ..message
                 })
                 .collect(),
+            extra: self.extra,
         }
     }
+}
+
+/// A description with what its type has no place for laid over it. A null takes a member away.
+pub(super) fn described(description: &impl Serialize, extra: &Map<String, Value>) -> Value {
+    let mut described = serde_json::to_value(description)
+        .expect("descriptions are made of strings and JSON values");
+    if let Value::Object(members) = &mut described {
+        members.extend(extra.clone());
+        members.retain(|_, value| !value.is_null());
+    }
+    described
 }

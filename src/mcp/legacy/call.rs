@@ -54,6 +54,7 @@ pub(super) fn context(
         log_level: session.log_level,
         asker,
         answers: Mutex::default(),
+        hints: Mutex::default(),
     }
 }
 
@@ -172,6 +173,7 @@ pub(super) fn told(fault: Fault, is_tool: bool, era: Era) -> Result<Vec<u8>, Rpc
             tracing::error!(error = %error, "a call failed on the store");
             UNAVAILABLE.to_owned()
         }
+        Fault::ResourceNotFound(uri) => format!("there is no resource at {uri}"),
         Fault::InputRequired => "this client cannot be asked in several rounds".to_owned(),
     };
     if is_tool {

@@ -38,11 +38,14 @@ pub(super) async fn initialize<'a>(
     };
     let version = LegacyVersion::parse(&params.protocol_version).unwrap_or(LegacyVersion::NEWEST);
     let era = Era::Legacy(version);
-    let result = json!({
+    let mut result = json!({
         "protocolVersion": version.as_str(),
         "capabilities": dispatch::capabilities(exchange.features, era),
         "serverInfo": dispatch::server_info(era),
     });
+    if let Some(instructions) = exchange.features.instructions() {
+        result["instructions"] = json!(instructions);
+    }
     let client = ClientCapabilities::read(&params.capabilities);
     let session = sessions::begin(exchange.mcp, exchange.authorization, version, client).await?;
     let result = result.to_string().into_bytes();

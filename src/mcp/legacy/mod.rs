@@ -26,7 +26,7 @@ use super::{
     dispatch::{self, Fault, Prepared},
     era::{Era, LegacyVersion},
     exchange::Exchange,
-    feature::LogLevel,
+    feature::{Context, LogLevel},
     guard,
     jsonrpc::{
         self, INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST, Malformed, Message, RpcError,
@@ -79,8 +79,15 @@ pub(super) async fn get(exchange: &Exchange<'_>) -> Result<Response, Rejection<'
     if let Some(changes) = changes {
         let owner = SessionOwner::of(exchange.authorization);
         let subscriptions = mcp.sessions.subscriptions(&owner, &session.id).await?;
+        let unwatched = runtime.unwatched(&subscriptions);
         runtime.set_subscriptions(owner, subscriptions);
         listening::forward(changes, &runtime, &log);
+        // The client may have subscribed at another replica, or before a restart.
+        for uri in unwatched {
+            if let Err(fault) = watch(exchange, session, &uri).await {
+                tracing::debug!(fault = ?fault, "a resource cannot be watched");
+            }
+        }
     }
     Ok(response)
 }
@@ -252,12 +259,24 @@ async fn prepare(
     };
     let granted = match wish {
         // Boxed, as it is rare: calls would have to make room for it as well.
-        Ok(Some(wish)) => Box::pin(wish.keep(exchange, session.id)).await?,
+        Ok(Some(wish)) => Box::pin(wish.keep(exchange, session)).await?,
         Ok(None) => Ok(()),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     };
-    let answered = granted.map(|()| Prepared::Answer(b"{}".to_vec()));
-    Ok(answered.map_err(Fault::from))
+    Ok(granted.map(|()| Prepared::Answer(b"{}".to_vec())))
+}
+
+/// Sees to it that changes of a resource are heard of.
+async fn watch(exchange: &Exchange<'_>, session: Session, uri: &str) -> Result<(), Fault> {
+    let mcp = exchange.mcp;
+    let era = Era::Legacy(session.version);
+    let client = session.client.within(era);
+    let changes = mcp.offered.changes();
+    let context = Context::aside(exchange.authorization, client, era, changes);
+    if let Some(watch) = exchange.features.watch(uri, &context).await? {
+        mcp.internal.runtimes.of(session.id).keep_watch(uri, watch);
+    }
+    Ok(())
 }
 
 /// What a session's client wants to be told of.
@@ -279,9 +298,15 @@ impl Wish {
     async fn keep(
         self,
         exchange: &Exchange<'_>,
-        session: Digest,
-    ) -> Result<Result<(), RpcError>, StoreError> {
+        session: Session,
+    ) -> Result<Result<(), Fault>, StoreError> {
         let mcp = exchange.mcp;
+        if let Self::Subscribe(uri) = &self
+            && let Err(fault) = watch(exchange, session, uri).await
+        {
+            return Ok(Err(fault));
+        }
+        let session = session.id;
         let owner = SessionOwner::of(exchange.authorization);
         let has_room = match &self {
             Self::Level(level) => {
@@ -292,11 +317,15 @@ impl Wish {
             Self::Subscribe(uri) => mcp.sessions.subscribe(&owner, &session, uri).await?,
             Self::Unsubscribe(uri) => {
                 mcp.sessions.unsubscribe(&owner, &session, uri).await?;
+                if let Some(runtime) = mcp.internal.runtimes.existing(&session) {
+                    runtime.stop_watch(uri);
+                }
                 true
             }
         };
         if !has_room {
-            return Ok(Err(RpcError::new(INVALID_PARAMS, "too many subscriptions")));
+            let error = RpcError::new(INVALID_PARAMS, "too many subscriptions");
+            return Ok(Err(error.into()));
         }
         if let Some(runtime) = mcp.internal.runtimes.existing(&session) {
             elsewhere::reload_subscriptions(mcp, session, &runtime).await;

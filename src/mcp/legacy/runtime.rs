@@ -18,7 +18,7 @@ use super::{
 use crate::{
     mcp::{
         era::{Era, LegacyVersion},
-        feature::{Change, Question},
+        feature::{Change, Question, Watch},
     },
     secret::{Digest, DigestMap, random_bytes},
     store::{MAX_STREAMS, SessionOwner},
@@ -83,6 +83,8 @@ struct State {
     owner: Option<SessionOwner>,
     /// The resources that its listener wants to know of.
     subscriptions: HashSet<Box<str>>,
+    /// What makes them heard of, where something has to be done for it.
+    watches: HashMap<Box<str>, Watch>,
 }
 
 impl Default for State {
@@ -97,6 +99,7 @@ impl Default for State {
             forwarder: None,
             owner: None,
             subscriptions: HashSet::new(),
+            watches: HashMap::new(),
         }
     }
 }
@@ -345,6 +348,30 @@ impl SessionRuntime {
     pub(super) fn set_subscriptions(&self, owner: SessionOwner, uris: Vec<Box<str>>) {
         let mut state = self.lock();
         state.owner = Some(owner);
-        state.subscriptions = uris.into_iter().collect();
+        let State {
+            subscriptions,
+            watches,
+            ..
+        } = &mut *state;
+        *subscriptions = uris.into_iter().collect();
+        watches.retain(|uri, _| subscriptions.contains(uri));
+    }
+
+    /// Keeps what makes a resource heard of.
+    pub(super) fn keep_watch(&self, uri: &str, watch: Watch) {
+        self.lock().watches.insert(uri.into(), watch);
+    }
+
+    /// Lets go of it.
+    pub(super) fn stop_watch(&self, uri: &str) {
+        let watch = self.lock().watches.remove(uri);
+        drop(watch);
+    }
+
+    /// The resources of these that nothing makes heard of here.
+    pub(super) fn unwatched(&self, uris: &[Box<str>]) -> Vec<Box<str>> {
+        let state = self.lock();
+        let unwatched = uris.iter().filter(|uri| !state.watches.contains_key(*uri));
+        unwatched.cloned().collect()
     }
 }

@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use super::{
-    Answer, Cache, Modern, Request, complete,
-    request_state::{StateSealer, fingerprint},
+    Answer, Cache, Modern, Request, complete, complete_with,
+    request_state::{Kept, StateSealer, fingerprint},
     server_meta, told,
 };
 use crate::mcp::{
@@ -27,7 +27,7 @@ use crate::mcp::{
     asking::{Asker, OpenQuestions},
     dispatch::{self, Fault, Work},
     era::Era,
-    feature::{Answers, Capability, Context, Features, TaskSupport},
+    feature::{Answers, Capability, Context, Features, Hints, TaskSupport},
     jsonrpc::{self, Body, INVALID_PARAMS, Message, RpcError, string},
     outlet::{self, Inlet, Outgoing, Outlet},
     params::Params,
@@ -91,14 +91,14 @@ fn check_tool(modern: &Modern<'_>, work: &Work) -> Result<bool, Fault> {
 }
 
 /// What was answered in earlier rounds and what this request answers.
-fn earlier_answers(
-    modern: &Modern<'_>,
-    request: &Request<'_>,
-) -> Result<Map<String, Value>, RpcError> {
+fn earlier_answers(modern: &Modern<'_>, request: &Request<'_>) -> Result<Answers, RpcError> {
     let members = request.params.members()?;
     let mcp = modern.exchange.mcp;
-    let mut answers = match members.request_state {
-        None => Map::new(),
+    let Kept {
+        mut answers,
+        remembered,
+    } = match members.request_state {
+        None => Kept::default(),
         Some(state) => string(state)
             .and_then(|state| {
                 let request = fingerprint(request.method, request.params.text());
@@ -119,10 +119,10 @@ fn earlier_answers(
     if let Some(Value::Object(responses)) = responses {
         answers.extend(responses);
     }
-    Ok(answers)
+    Ok(Answers::given(answers, remembered))
 }
 
-fn context(modern: &Modern<'_>, outlet: Outlet, answers: Map<String, Value>) -> Context {
+fn context(modern: &Modern<'_>, outlet: Outlet, answers: Answers) -> Context {
     let envelope = &modern.envelope;
     Context {
         authorization: Arc::clone(modern.exchange.authorization),
@@ -133,7 +133,8 @@ fn context(modern: &Modern<'_>, outlet: Outlet, answers: Map<String, Value>) -> 
         progress_token: envelope.progress_token.map(ToOwned::to_owned),
         log_level: envelope.log_level,
         asker: Asker::Rounds(OpenQuestions::default()),
-        answers: Mutex::new(Answers::given(answers)),
+        answers: Mutex::new(answers),
+        hints: Mutex::default(),
     }
 }
 
@@ -157,8 +158,12 @@ impl Call {
                 // What depended on answers is good for this one call.
                 let was_asked = !self.context.lock_answers().is_empty();
                 let cache = self.cache;
-                let cache = cache.map(|(scope, ttl)| (scope, if was_asked { 0 } else { ttl }));
-                Ok(complete(result, cache))
+                let Hints { meta, ttl_ms } = std::mem::take(&mut *self.context.lock_hints());
+                let cache = cache.map(|(scope, ttl)| {
+                    let ttl = ttl_ms.unwrap_or(ttl);
+                    (scope, if was_asked { 0 } else { ttl })
+                });
+                Ok(complete_with(result, cache, meta))
             }
             Err(Fault::InputRequired) => self.input_required(),
             Err(fault) => Err(fault),
@@ -197,7 +202,8 @@ impl Call {
         let now = self.mcp.clock.now();
         let answers = self.context.lock_answers();
         let states = StateSealer::new(&self.mcp.internal.states.keys(now));
-        states.seal(authorization, &request, answers.used(), now)
+        let (answers, remembered) = (answers.used(), answers.remembered());
+        states.seal(authorization, &request, (answers, remembered), now)
     }
 }
 

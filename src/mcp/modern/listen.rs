@@ -16,7 +16,7 @@ use crate::{
         McpState,
         dispatch::{self, Fault},
         era::Era,
-        feature::{Capability, Change},
+        feature::{Capability, Change, Context, Watch},
         jsonrpc,
         sse::{self, GuardedStream},
         tasks,
@@ -52,7 +52,8 @@ pub(super) async fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<R
     let mcp = modern.exchange.mcp;
     // Listening begins before the client is told so: it may cause a change the moment it hears it.
     let changes = mcp.offered.changes().listen();
-    let granted = grant(modern, notifications).await?;
+    let mut granted = grant(modern, notifications).await?;
+    let watches = watch(modern, &mut granted.resource_subscriptions).await;
     let listener = Listener {
         mcp: Arc::clone(mcp),
         authorization: Arc::clone(modern.exchange.authorization),
@@ -60,6 +61,7 @@ pub(super) async fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<R
         acknowledgement: Some(acknowledge(&granted)),
         granted,
         changes,
+        _watches: watches,
     };
     let farewell = json!({ "resultType": "complete", "_meta": {
         SUBSCRIPTION_ID: id,
@@ -79,6 +81,34 @@ pub(super) async fn open(modern: &Modern<'_>, request: &Request<'_>) -> Result<R
         farewell: Some(sse::event(&farewell)),
     }
     .into_response())
+}
+
+/// Sees to it that changes of these resources are heard of. Those of which they cannot be are not
+/// granted.
+async fn watch(modern: &Modern<'_>, uris: &mut Vec<String>) -> Vec<Watch> {
+    if uris.is_empty() {
+        return Vec::new();
+    }
+    let context = Context::aside(
+        modern.exchange.authorization,
+        modern.envelope.capabilities,
+        Era::Modern,
+        modern.exchange.mcp.offered.changes(),
+    );
+    let features = modern.exchange.features;
+    let mut watches = Vec::new();
+    let mut granted = Vec::new();
+    for uri in std::mem::take(uris) {
+        match features.watch(&uri, &context).await {
+            Ok(watch) => {
+                watches.extend(watch);
+                granted.push(uri);
+            }
+            Err(error) => tracing::debug!(error = ?error, "a resource cannot be watched"),
+        }
+    }
+    *uris = granted;
+    watches
 }
 
 /// Narrows what was asked for to what is offered.
@@ -135,6 +165,8 @@ struct Listener {
     acknowledgement: Option<Map<String, Value>>,
     granted: Filter,
     changes: broadcast::Receiver<Change>,
+    /// Kept for as long as somebody listens.
+    _watches: Vec<Watch>,
 }
 
 impl Listener {

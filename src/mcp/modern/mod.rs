@@ -120,7 +120,10 @@ fn discover(modern: &Modern<'_>) -> Vec<u8> {
     if features.has_tasks() {
         capabilities.insert("extensions".to_owned(), json!({ TASKS_EXTENSION: {} }));
     }
-    let result = json!({ "supportedVersions": [MODERN], "capabilities": capabilities });
+    let mut result = json!({ "supportedVersions": [MODERN], "capabilities": capabilities });
+    if let Some(instructions) = features.instructions() {
+        result["instructions"] = json!(instructions);
+    }
     complete(
         result.to_string().into_bytes(),
         Some(("public", LIST_TTL_MS)),
@@ -185,7 +188,16 @@ static SERVER_META: LazyLock<String> = LazyLock::new(|| format!("\"_meta\":{}}}"
 
 /// Adds to a result what this era wants in each. `cache`: who may keep it, where the method says.
 /// The members are written behind those of the object that `result` is, which costs no second pass.
-fn complete(mut result: Vec<u8>, cache: Option<Cache>) -> Vec<u8> {
+fn complete(result: Vec<u8>, cache: Option<Cache>) -> Vec<u8> {
+    complete_with(result, cache, Map::new())
+}
+
+/// The same with more to say in its `_meta`.
+fn complete_with(
+    mut result: Vec<u8>,
+    cache: Option<Cache>,
+    mut meta: Map<String, Value>,
+) -> Vec<u8> {
     debug_assert!(result.ends_with(b"}"));
     result.pop();
     if !result.ends_with(b"{") {
@@ -196,7 +208,16 @@ fn complete(mut result: Vec<u8>, cache: Option<Cache>) -> Vec<u8> {
         let hints = format!("\"ttlMs\":{ttl},\"cacheScope\":\"{scope}\",");
         result.extend_from_slice(hints.as_bytes());
     }
-    result.extend_from_slice(SERVER_META.as_bytes());
+    if meta.is_empty() {
+        result.extend_from_slice(SERVER_META.as_bytes());
+        return result;
+    }
+    // Who answers is for us to say.
+    if let Value::Object(ours) = server_meta() {
+        meta.extend(ours);
+    }
+    let meta = format!("\"_meta\":{}}}", Value::Object(meta));
+    result.extend_from_slice(meta.as_bytes());
     result
 }
 
@@ -236,6 +257,10 @@ fn told(fault: Fault) -> RpcError {
             )
         },
         Fault::NoAnswer(why) => RpcError::new(jsonrpc::INTERNAL_ERROR, why),
+        Fault::ResourceNotFound(_) => RpcError::new(
+            Era::Modern.resource_not_found(),
+            "there is no resource at this URI",
+        ),
         Fault::Scope(scope) => RpcError::new(
             jsonrpc::INVALID_REQUEST,
             format!("the access token needs the scope {}", scope.as_str()),

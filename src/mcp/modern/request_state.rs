@@ -31,6 +31,17 @@ struct State<'a> {
     request: Cow<'a, str>,
     expires_at: u64,
     answers: Cow<'a, Map<String, Value>>,
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    remembered: Cow<'a, Map<String, Value>>,
+}
+
+/// What is kept between two rounds.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// What has been answered so far.
+    pub(super) answers: Map<String, Value>,
+    /// What the handler wants to know.
+    pub(super) remembered: Map<String, Value>,
 }
 
 /// What a state is bound to, beside person and client: the method and what it was asked to do.
@@ -55,12 +66,12 @@ impl StateSealer {
         Self(ciphers.collect())
     }
 
-    /// Seals the answers so far.
+    /// Seals the answers so far, and what the handler remembers.
     pub(super) fn seal(
         &self,
         authorization: &Authorization,
         request: &str,
-        answers: &Map<String, Value>,
+        (answers, remembered): (&Map<String, Value>, &Map<String, Value>),
         now: Timestamp,
     ) -> Option<String> {
         let state = State {
@@ -69,6 +80,7 @@ impl StateSealer {
             request: request.into(),
             expires_at: (now + LIFETIME).as_millis(),
             answers: Cow::Borrowed(answers),
+            remembered: Cow::Borrowed(remembered),
         };
         let nonce = random_bytes::<NONCE>();
         let state = serde_json::to_vec(&state).ok()?;
@@ -84,7 +96,7 @@ impl StateSealer {
         authorization: &Authorization,
         request: &str,
         now: Timestamp,
-    ) -> Option<Map<String, Value>> {
+    ) -> Option<Kept> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
         let mut ciphers = self.0.iter();
@@ -95,6 +107,9 @@ impl StateSealer {
             && state.client == authorization.client.as_str()
             && state.request == request
             && Timestamp::from_millis(state.expires_at) > now;
-        is_good.then(|| state.answers.into_owned())
+        is_good.then(|| Kept {
+            answers: state.answers.into_owned(),
+            remembered: state.remembered.into_owned(),
+        })
     }
 }

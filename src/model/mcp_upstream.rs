@@ -1,0 +1,184 @@
+//! MCP servers behind this one: how each is reached, and what of it is offered under which name.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use crate::secret::Credential;
+
+/// One server behind this one.
+#[derive(Debug, Clone)]
+pub struct McpUpstream {
+    /// What it is called, and what its tools and prompts are prefixed with; `None`: it is the only
+    /// one, and its names are left as they are.
+    pub name: Option<Arc<str>>,
+    /// How it is reached.
+    pub reach: Reach,
+    /// Whether everybody shares one connection; else each person with each app has one of their own.
+    pub shared: bool,
+    /// Whether it is spoken to in sessions only, even if it would speak 2026-07-28.
+    pub sessions_only: bool,
+    /// What of it is offered.
+    pub selection: Selection,
+    /// How much of it there may be.
+    pub limits: UpstreamLimits,
+}
+
+/// How a server is reached.
+#[derive(Debug, Clone)]
+pub enum Reach {
+    /// By Streamable HTTP.
+    Http {
+        /// Where.
+        url: Arc<str>,
+        /// The `Authorization` header that it gets, if any.
+        authorization: Option<Credential>,
+    },
+    /// By the standard streams of a child process.
+    Command {
+        /// The program and its arguments; never empty.
+        command: Vec<String>,
+        /// Its environment.
+        environment: Vec<(String, Credential)>,
+        /// Where it runs; `None`: where we do.
+        directory: Option<PathBuf>,
+    },
+}
+
+/// What of a server is offered.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Patterns of the tools and prompts that are offered; empty: all.
+    pub allow: Vec<String>,
+    /// Patterns of those that are not, whatever `allow` says.
+    pub deny: Vec<String>,
+    /// Other names for some, instead of those with the prefix.
+    pub rename: BTreeMap<String, String>,
+}
+
+/// How much of a server there may be.
+#[derive(Debug, Clone, Copy)]
+pub struct UpstreamLimits {
+    /// How long it may say nothing while a call runs.
+    pub timeout: Duration,
+    /// How long a connection is kept that nobody uses.
+    pub idle: Duration,
+    /// Calls at once.
+    pub calls: usize,
+    /// Connections at once.
+    pub connections: usize,
+}
+
+impl Default for UpstreamLimits {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_mins(5),
+            idle: Duration::from_mins(10),
+            calls: 100,
+            connections: 1000,
+        }
+    }
+}
+
+impl McpUpstream {
+    /// A server that stands alone, with all that it offers.
+    pub fn alone(reach: Reach) -> Self {
+        Self {
+            name: None,
+            reach,
+            shared: false,
+            sessions_only: false,
+            selection: Selection::default(),
+            limits: UpstreamLimits::default(),
+        }
+    }
+
+    /// What it is called in logs and errors.
+    pub fn label(&self) -> &str {
+        self.name.as_deref().unwrap_or("upstream")
+    }
+
+    /// What its tool or prompt `name` is called here; `None`: it is not offered.
+    pub fn offered_as(&self, name: &str) -> Option<String> {
+        let Selection {
+            allow,
+            deny,
+            rename,
+        } = &self.selection;
+        let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, name));
+        if any(deny) || !(allow.is_empty() || any(allow)) {
+            return None;
+        }
+        if let Some(other) = rename.get(name) {
+            return Some(other.clone());
+        }
+        Some(match &self.name {
+            Some(prefix) => format!("{prefix}_{name}"),
+            None => name.to_owned(),
+        })
+    }
+}
+
+/// Whether a pattern fits a name. A `*` stands for anything.
+fn matches(pattern: &str, name: &str) -> bool {
+    let mut pieces = pattern.split('*');
+    let first = pieces.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut pieces: Vec<&str> = pieces.collect();
+    let Some(last) = pieces.pop() else {
+        return rest.is_empty();
+    };
+    for piece in pieces {
+        let Some((_, after)) = rest.split_once(piece) else {
+            return false;
+        };
+        rest = after;
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_anything() {
+        for (pattern, name, expected) in [
+            ("read", "read", true),
+            ("read", "reader", false),
+            ("read_*", "read_file", true),
+            ("read_*", "read_", true),
+            ("*", "", true),
+            ("*_file", "read_file", true),
+            ("*_file", "read_files", false),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "acb", false),
+            ("*a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn names_are_prefixed_renamed_and_left_out() {
+        let reach = Reach::Http {
+            url: "http://localhost/mcp".into(),
+            authorization: None,
+        };
+        let mut upstream = McpUpstream::alone(reach);
+        let offered = |upstream: &McpUpstream, name: &str| upstream.offered_as(name);
+        assert_eq!(offered(&upstream, "read").as_deref(), Some("read"));
+        upstream.name = Some("files".into());
+        upstream.selection.allow = vec!["read*".to_owned()];
+        upstream.selection.deny = vec!["*_all".to_owned()];
+        upstream.selection.rename = BTreeMap::from([("readme".to_owned(), "help".to_owned())]);
+        for (name, expected) in [
+            ("read", Some("files_read")),
+            ("readme", Some("help")),
+            ("read_all", None),
+            ("write", None),
+        ] {
+            assert_eq!(offered(&upstream, name).as_deref(), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One MCP server behind this one: what is known of it, and how calls are passed on to it.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use serde_json::{Map, Value};
+use tokio::sync::{Notify, Semaphore};
+use uuid::Uuid;
+
+use super::{
+    asked::question,
+    call::{Driven, Failure, Running, failure, round, with_answers},
+    catalogue::Catalogue,
+    connection::{Connector, Lease},
+    parked::{Owner, Parked},
+    pool::{Key, Pool},
+    watching::Watching,
+};
+use crate::{
+    mcp::feature::{Context, Question},
+    model::mcp_upstream::McpUpstream,
+};
+
+/// How often a server may ask before it answers.
+const MAX_ROUNDS: usize = 16;
+
+/// Where a call that waits is remembered, and the questions of a round.
+const WAITS: &str = "upstream.waits";
+const ROUND: &str = "upstream.round";
+
+/// One server behind this one.
+pub(super) struct Upstream {
+    pub(super) label: Arc<str>,
+    pub(super) connector: Arc<Connector>,
+    pub(super) pool: Pool,
+    pub(super) watching: Watching,
+    pub(super) parked: Parked,
+    permits: Arc<Semaphore>,
+    known: RwLock<Known>,
+    /// Told when there is reason to look whether it is still there.
+    pub(super) doubt: Notify,
+}
+
+/// What is known of an upstream.
+#[derive(Clone, Default)]
+pub(super) struct Known {
+    /// What it offers, or offered when it was last heard of.
+    pub(super) catalogue: Arc<Catalogue>,
+    /// Why it cannot be called; `None`: it can.
+    pub(super) down: Option<Arc<str>>,
+}
+
+impl Upstream {
+    pub(super) fn new(connector: Connector) -> Self {
+        let connector = Arc::new(connector);
+        Self {
+            label: Arc::clone(&connector.label),
+            pool: Pool::new(Arc::clone(&connector)),
+            watching: Watching::default(),
+            parked: Parked::default(),
+            permits: Arc::new(Semaphore::new(connector.settings.limits.calls)),
+            known: RwLock::new(Known {
+                catalogue: Arc::default(),
+                down: Some("it has not been reached yet".into()),
+            }),
+            doubt: Notify::new(),
+            connector,
+        }
+    }
+
+    pub(super) fn settings(&self) -> &McpUpstream {
+        &self.connector.settings
+    }
+
+    pub(super) fn known(&self) -> Known {
+        let known = self.known.read();
+        known.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes what is known now. Whether it is something new.
+    pub(super) fn learn(&self, new: Known) -> bool {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let is_new = known.down.is_some() != new.down.is_some() || known.catalogue != new.catalogue;
+        *known = new;
+        is_new
+    }
+
+    /// The connection of whoever makes a call.
+    pub(super) async fn lease(&self, context: &Context) -> Result<Lease, Failure> {
+        let key = Key::of(context, self.settings().shared);
+        let lease = self.pool.lease(key).await;
+        lease.map_err(|why| {
+            self.doubt.notify_one();
+            Failure::Unavailable(why.to_string())
+        })
+    }
+
+    /// Passes a request on, with all that comes before its answer.
+    pub(super) async fn pass_on(
+        self: &Arc<Self>,
+        context: &Context,
+        method: &'static str,
+        params: Map<String, Value>,
+    ) -> Result<Value, Failure> {
+        let passed = self.pass_on_in_rounds(context, method, params).await;
+        if let Err(Failure::Unavailable(_)) = &passed {
+            self.doubt.notify_one();
+        }
+        passed
+    }
+
+    async fn pass_on_in_rounds(
+        self: &Arc<Self>,
+        context: &Context,
+        method: &'static str,
+        params: Map<String, Value>,
+    ) -> Result<Value, Failure> {
+        let owner = Owner {
+            grant: context.grant(),
+            method,
+            params,
+        };
+        let waiting = context.remembered(WAITS);
+        if let Some(id) = waiting.as_ref().and_then(Value::as_str) {
+            let id = Uuid::parse_str(id).ok();
+            let running = id.and_then(|id| Some((id, self.parked.take(id, &owner)?)));
+            let (id, running) = running.ok_or_else(|| {
+                let why = "the call that asked is over; call again";
+                Failure::Unavailable(why.to_owned())
+            })?;
+            return self.drive(id, running, &owner, context).await;
+        }
+        // What the upstream wanted to know in an earlier round.
+        let mut seen = Vec::new();
+        let mut params = match context.remembered(ROUND) {
+            Some(asked) => self.answered(&asked, &mut seen, &owner, context).await?,
+            None => owner.params.clone(),
+        };
+        for _ in 0..MAX_ROUNDS {
+            let running = self.begin(context, method, params).await?;
+            let id = Uuid::new_v4();
+            let result = self.drive(id, running, &owner, context).await?;
+            match result.get("resultType").and_then(Value::as_str) {
+                Some("input_required") => {}
+                Some("task") => {
+                    let why = "it began a task, which cannot be passed on";
+                    return Err(Failure::Unavailable(why.to_owned()));
+                }
+                _ => return Ok(result),
+            }
+            let null = Value::Null;
+            let requests = result.get("inputRequests").unwrap_or(&null);
+            let state = result.get("requestState").unwrap_or(&null);
+            let asked = round(requests, state, &seen);
+            context.remember(ROUND, asked.clone());
+            params = self.answered(&asked, &mut seen, &owner, context).await?;
+        }
+        Err(Failure::Unavailable("it asks again and again".to_owned()))
+    }
+
+    /// Asks the client what the upstream asked in a round, and answers the upstream.
+    async fn answered(
+        &self,
+        asked: &Value,
+        seen: &mut Vec<String>,
+        owner: &Owner,
+        context: &Context,
+    ) -> Result<Map<String, Value>, Failure> {
+        let earlier = asked.get("seen").and_then(Value::as_array);
+        let earlier = earlier.into_iter().flatten().filter_map(Value::as_str);
+        *seen = earlier.map(str::to_owned).collect();
+        let requests = asked.get("requests").and_then(Value::as_object);
+        let mut questions: Vec<(String, Question)> = Vec::new();
+        let mut keys: Vec<(String, String)> = Vec::new();
+        for (key, request) in requests.into_iter().flatten() {
+            let method = request.get("method").and_then(Value::as_str);
+            let params = request.get("params").cloned().unwrap_or_default();
+            let question = question(method.unwrap_or_default(), params);
+            let question = question.ok_or_else(|| {
+                Failure::Unavailable("it asked for what cannot be passed on".to_owned())
+            })?;
+            // A key that was used in an earlier round is another question now.
+            let ours = match seen.contains(key) {
+                true => format!("{key}.{}", seen.len()),
+                false => key.clone(),
+            };
+            keys.push((ours.clone(), key.clone()));
+            questions.push((ours, question));
+        }
+        let mut given = if questions.is_empty() {
+            Map::new()
+        } else {
+            context.ask(questions).await?
+        };
+        seen.extend(keys.iter().map(|(ours, _)| ours.clone()));
+        let keys = keys.into_iter();
+        let answers = keys.filter_map(|(ours, key)| Some((key, given.remove(&ours)?)));
+        let answers = answers.collect();
+        let state = asked.get("state").cloned().unwrap_or_default();
+        Ok(with_answers(owner.params.clone(), answers, state))
+    }
+
+    async fn begin(
+        &self,
+        context: &Context,
+        method: &'static str,
+        params: Map<String, Value>,
+    ) -> Result<Box<Running>, Failure> {
+        let timeout = self.settings().limits.timeout;
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = tokio::time::timeout(timeout, permit).await;
+        let Ok(Ok(permit)) = permit else {
+            return Err(Failure::Unavailable(
+                "too many calls run already".to_owned(),
+            ));
+        };
+        let lease = self.lease(context).await?;
+        if method == "tools/call" && self.known().catalogue.has_header_params {
+            lease.see_schemas().await;
+        }
+        if let Some(level) = context.log_level() {
+            lease.log_from(level, timeout).await;
+        }
+        let sent = lease.send(method, params, context.log_level()).await;
+        let sent = sent.map_err(failure)?;
+        Ok(Box::new(Running::new(sent, lease, timeout, permit)))
+    }
+
+    async fn drive(
+        &self,
+        id: Uuid,
+        running: Box<Running>,
+        owner: &Owner,
+        context: &Context,
+    ) -> Result<Value, Failure> {
+        match running.drive(&id.to_string(), context).await? {
+            Driven::Ended(result) => Ok(result),
+            Driven::Waits(running, stop) => {
+                if !self.parked.keep(id, owner.clone(), running) {
+                    let why = "too many calls wait for an answer";
+                    return Err(Failure::Unavailable(why.to_owned()));
+                }
+                context.remember(WAITS, Value::String(id.to_string()));
+                Err(Failure::Stop(stop))
+            }
+        }
+    }
+}
