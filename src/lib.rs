@@ -60,6 +60,7 @@ mod server;
 pub mod store;
 mod telemetry;
 mod tunnel;
+pub mod upstream;
 pub mod web;
 
 pub use app::StateError;

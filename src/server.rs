@@ -21,6 +21,7 @@ use crate::{
     secret::Passcode,
     store::{KeyRing, Store},
     tunnel::{Tunnel, TunnelError},
+    upstream::{self, Surroundings, UpstreamClient},
     web::fetch::Fetcher,
 };
 
@@ -169,7 +170,13 @@ impl ServerBuilder {
         };
         let passcode = Arc::new(passcode);
         let shutdown = CancellationToken::new();
-        let (tools, prompts) = (self.tools, self.prompts);
+        let assertions = state.assertions(&self.clock, &public_url);
+        let surroundings = Surroundings {
+            client: UpstreamClient::new(),
+            assertions: Arc::clone(&assertions),
+        };
+        let (mut tools, prompts) = (self.tools, self.prompts);
+        tools.extend(upstream::declared(&config.http_tools, &surroundings));
         let (resources, templates) = (self.resources, self.templates);
         let parts = Parts {
             state,
@@ -177,6 +184,7 @@ impl ServerBuilder {
             public_url,
             passcode: Arc::clone(&passcode),
             offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
+            assertions,
             changes: self.changes,
             fetcher: self.fetcher,
             shutdown: shutdown.clone(),
@@ -338,7 +346,7 @@ async fn tunnel_ends(tunnel: &mut Option<Tunnel>) -> TunnelError {
 }
 
 /// Sweeps out what has expired, and looks whether there are new keys.
-async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 2], clock: Arc<dyn Clock>) {
+async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 3], clock: Arc<dyn Clock>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;

@@ -38,6 +38,11 @@ const ROOMS: &[(&str, &[&str])] = &[
         "mcp",
         &["secret", "clock", "jose", "model", "web", "access", "store"],
     ),
+    // Its tools are tools like others. The store keeps the keys that it signs with.
+    (
+        "upstream",
+        &["secret", "clock", "model", "web", "store", "mcp"],
+    ),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),
     // It tells the rooms who is at the other end of a connection.

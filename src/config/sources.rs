@@ -51,12 +51,14 @@ pub(super) struct RawSettings {
 }
 
 /// Tables of the file that come in any number.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 7] = [
     "scopes",
     "clients",
     "resource_servers",
     "pinned_documents",
     "assertion_issuers",
+    "http_tools",
+    "apis",
 ];
 
 impl RawSettings {

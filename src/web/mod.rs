@@ -2,6 +2,8 @@
 //! fetched from elsewhere. It knows no other room.
 
 pub mod body;
+pub mod cause;
+pub mod certificates;
 pub mod client_address;
 pub mod cors;
 pub mod fetch;
@@ -19,6 +21,9 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
+
+/// What this server calls itself where it is the client.
+pub const USER_AGENT: &str = concat!("remote-mcp-auth/", env!("CARGO_PKG_VERSION"));
 
 /// A JSON answer. Unlike axum's own it cannot fail half way: what does not serialize is a bug and
 /// answers 500.

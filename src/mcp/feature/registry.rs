@@ -127,12 +127,16 @@ impl Features {
             .into_iter()
             .map(|era| (era, to_json(&wire::tool(&definition, era))))
             .collect();
+        let requirement = match tool.scope() {
+            Some(scope) => self.scopes.requirement_of_scope(scope),
+            None => self.scopes.requirement_of_tool(&name),
+        };
         let tool = Arc::new(RegisteredTool {
             tool,
             input,
             output,
             header_params,
-            requirement: self.scopes.requirement_of_tool(&name),
+            requirement,
             described,
             definition,
         });

@@ -10,6 +10,7 @@ use super::{
     content::Content,
     context::{CallError, Context},
 };
+use crate::model::scope::Scope;
 
 /// Something that a model can do.
 ///
@@ -43,6 +44,12 @@ use super::{
 pub trait Tool: Send + Sync + 'static {
     /// What it is called, what it does and what it takes. Asked for once, when it is registered.
     fn definition(&self) -> ToolDefinition;
+
+    /// The scope that opens it, where that is not for the table of scopes to say by its name.
+    /// Asked for once, like the definition.
+    fn scope(&self) -> Option<Scope> {
+        None
+    }
 
     /// Asks what has to be known before the work begins, for a tool whose calls may become
     /// [tasks](TaskSupport): a question here is put in the answer to the call itself. The answers are
