@@ -21,7 +21,7 @@ use crate::{
     secret::Passcode,
     store::{KeyRing, Store},
     tunnel::{Tunnel, TunnelError},
-    upstream::{self, Surroundings, UpstreamClient},
+    upstream::{self, DescriptionError, Surroundings, UpstreamClient},
     web::fetch::Fetcher,
 };
 
@@ -53,6 +53,9 @@ pub enum ServeError {
     /// A tool cannot be offered.
     #[error(transparent)]
     Tools(#[from] RegistryError),
+    /// An API cannot be offered.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
     /// There is no tunnel, or no longer.
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
@@ -175,15 +178,22 @@ impl ServerBuilder {
             client: UpstreamClient::new(),
             assertions: Arc::clone(&assertions),
         };
-        let (mut tools, prompts) = (self.tools, self.prompts);
-        tools.extend(upstream::declared(&config.http_tools, &surroundings));
+        let apis = upstream::describe(&config.apis, &surroundings.client).await?;
+        let http_tools = std::mem::take(&mut config.http_tools);
+        let (tools, prompts) = (self.tools, self.prompts);
         let (resources, templates) = (self.resources, self.templates);
         let parts = Parts {
             state,
             clock: self.clock,
             public_url,
             passcode: Arc::clone(&passcode),
-            offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
+            offer: Box::new(move |features| {
+                offer(features, tools, prompts, resources, templates)?;
+                for left_out in upstream::offer(features, &http_tools, &apis, &surroundings) {
+                    tracing::warn!("not offered: {left_out}");
+                }
+                Ok(())
+            }),
             assertions,
             changes: self.changes,
             fetcher: self.fetcher,

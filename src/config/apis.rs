@@ -17,16 +17,13 @@ use serde_json::Value;
 
 use super::{ConfigError, Environment, http_tools::known_scope, manner, table::Table};
 use crate::model::{
-    api::{Api, ApiDocument, BaseUrl, Selector},
+    api::{Api, ApiDocument, BaseUrl, MAX_DOCUMENT, Selector},
     scope::{Scope, ScopeCatalogue},
 };
 
 const KEYS: [&str; 8] = [
     "name", "document", "base_url", "prefix", "include", "exclude", "rename", "scopes",
 ];
-
-/// The largest description, in bytes.
-pub(crate) const MAX_DOCUMENT: usize = 32 << 20;
 
 /// Understands `[[apis]]`. Paths of documents count from `directory`.
 pub(super) fn read(

@@ -9,24 +9,16 @@ mod assertion;
 mod client;
 mod declared;
 mod message;
+mod offer;
+mod openapi;
 mod signing_key;
 mod site;
 mod target;
 mod tool;
 mod trimming;
 
-use std::sync::Arc;
-
-use crate::{mcp::feature::Tool, model::api::HttpTool};
-
 pub use assertion::{Assertions, routes};
 pub use client::{Answer, Call, UpstreamClient, UpstreamError};
+pub use offer::{LeftOut, offer};
+pub use openapi::{Described, DescriptionError, describe};
 pub use site::Surroundings;
-
-/// The tools that the operator declared.
-pub fn declared(tools: &[HttpTool], surroundings: &Surroundings) -> Vec<Arc<dyn Tool>> {
-    tools
-        .iter()
-        .map(|tool| declared::tool(tool, surroundings))
-        .collect()
-}

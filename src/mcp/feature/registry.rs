@@ -204,6 +204,19 @@ impl Features {
         self.tools.is_empty()
     }
 
+    /// The names of all tools, in their order.
+    pub fn tool_names(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().map(|tool| &*tool.definition.name)
+    }
+
+    /// All tools, each as clients of the newest version are told of it.
+    pub fn tools_in_words(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.tools.iter().map(|tool| {
+            let words = tool.described.get(&Era::Modern);
+            (&*tool.definition.name, words.map_or(&[][..], Vec::as_slice))
+        })
+    }
+
     /// All tools in words: what a client would have to read anew if it were not the same.
     pub(super) fn tools_described(&self) -> Vec<u8> {
         let tools = self.tools.iter();

@@ -21,6 +21,9 @@ pub use method::Method;
 pub use selector::Selector;
 pub use template::{Part, Template, UrlTemplate};
 
+/// The largest description, in bytes.
+pub const MAX_DOCUMENT: usize = 32 << 20;
+
 /// An API that has a description of its own (OpenAPI 3.0 or 3.1).
 #[derive(Debug, Clone)]
 pub struct Api {
