@@ -28,7 +28,7 @@ use crate::{
     },
     secret::Passcode,
     store::{self, ImportError, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
-    upstream::mcp::McpUpstreams,
+    upstream::{Assertions, mcp::McpUpstreams},
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -37,19 +37,22 @@ use crate::{
     },
 };
 
-/// What the server has keys of its own for: states of calls, and nonces.
-pub(crate) const KEYS: [&str; 2] = ["request states", "dpop nonces"];
+/// What the server has keys of its own for: states of calls, nonces, and what upstreams are told of
+/// people.
+pub(crate) const KEYS: [&str; 3] = ["request states", "dpop nonces", "upstream assertions"];
 
 /// What the rooms share.
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     /// The server's own keys, to be renewed now and then.
-    pub(crate) keys: [Arc<KeyRing>; 2],
+    pub(crate) keys: [Arc<KeyRing>; 3],
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
     pub(crate) mcp: Arc<McpState>,
     pub(crate) upstreams: Arc<McpUpstreams>,
     offer: Arc<Offer>,
+    /// Says to upstreams who calls.
+    pub(crate) assertions: Arc<Assertions>,
 }
 
 /// Registers what a program offers.
@@ -62,6 +65,8 @@ pub(crate) struct State {
     states: Arc<KeyRing>,
     /// Makes the nonces of proofs of possession.
     nonces: Arc<KeyRing>,
+    /// Yields the keys of assertions.
+    assertions: Arc<KeyRing>,
 }
 
 /// Why there is no state to begin with.
@@ -86,12 +91,21 @@ impl State {
             Some(store) => store,
             None => open_store(config).await?,
         };
-        let [states, nonces] = KEYS;
+        let [states, nonces, assertions] = KEYS;
         Ok(Self {
             states: Arc::new(KeyRing::open(&*store, states, now).await?),
             nonces: Arc::new(KeyRing::open(&*store, nonces, now).await?),
+            assertions: Arc::new(KeyRing::open(&*store, assertions, now).await?),
             store,
         })
+    }
+}
+
+impl State {
+    /// What says to upstreams who calls, in the name of `issuer`.
+    pub(crate) fn assertions(&self, clock: &Arc<dyn Clock>, issuer: &PublicUrl) -> Arc<Assertions> {
+        let (keys, clock) = (Arc::clone(&self.assertions), Arc::clone(clock));
+        Arc::new(Assertions::new(keys, clock, issuer.clone()))
     }
 }
 
@@ -171,6 +185,8 @@ pub(crate) struct Parts {
     pub(crate) public_url: PublicUrl,
     pub(crate) passcode: Arc<Passcode>,
     pub(crate) offer: Offer,
+    /// Says to upstreams who calls.
+    pub(crate) assertions: Arc<Assertions>,
     pub(crate) changes: Changes,
     /// Goes where strangers tell it to; `None`: one that is made from the configuration.
     pub(crate) fetcher: Option<Fetcher>,
@@ -185,6 +201,7 @@ impl App {
             store,
             states,
             nonces,
+            assertions,
         } = parts.state;
         let clock = parts.clock;
         let public_url = parts.public_url;
@@ -250,12 +267,13 @@ impl App {
         };
         Ok(Self {
             store,
-            keys: [states, nonces],
+            keys: [states, nonces, assertions],
             clock,
             oauth,
             mcp: Arc::new(mcp),
             upstreams,
             offer,
+            assertions: parts.assertions,
         })
     }
 
@@ -419,12 +437,15 @@ mod tests {
             ("limits.registrations_per_second", "1000000000"),
         ]);
         let config = config.unwrap();
+        let state = State::open(&config, None, Timestamp::default());
+        let state = state.await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let public_url = PublicUrl::parse("http://localhost:4000").unwrap();
         let parts = Parts {
-            state: State::open(&config, None, Timestamp::default())
-                .await
-                .unwrap(),
-            clock: Arc::new(SystemClock),
-            public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
+            assertions: state.assertions(&clock, &public_url),
+            state,
+            clock,
+            public_url,
             passcode: Arc::new(Passcode::generate()),
             offer: Box::new(|_| Ok(())),
             changes: Changes::default(),

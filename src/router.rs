@@ -22,6 +22,7 @@ use crate::{
     app::App,
     home, identity, mcp, oauth,
     telemetry::RequestLog,
+    upstream,
     web::{Json, cors, method_not_allowed, page::Problem, panic},
 };
 
@@ -32,6 +33,7 @@ pub(crate) fn public(app: &App) -> Router {
         .merge(identity::routes(app.oauth.identity.clone()))
         .merge(oauth::routes(app.oauth.clone()))
         .merge(mcp::routes(Arc::clone(&app.mcp)))
+        .merge(upstream::routes(Arc::clone(&app.assertions)))
         .route("/healthz", routing::get(healthz));
     surround(rooms)
 }
@@ -154,12 +156,15 @@ mod tests {
     #[tokio::test]
     async fn a_page_can_read_that_an_endpoint_has_failed() {
         let config = Config::from_settings([("rate_limits", "off")]).unwrap();
+        let state = State::open(&config, None, Timestamp::default());
+        let state = state.await.unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(BrokenClock);
+        let public_url = PublicUrl::parse("http://localhost:4000").unwrap();
         let parts = Parts {
-            state: State::open(&config, None, Timestamp::default())
-                .await
-                .unwrap(),
-            clock: Arc::new(BrokenClock),
-            public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
+            assertions: state.assertions(&clock, &public_url),
+            state,
+            clock,
+            public_url,
             passcode: Arc::new(Passcode::generate()),
             offer: Box::new(|_| Ok(())),
             changes: crate::mcp::feature::Changes::default(),

@@ -21,6 +21,7 @@ use crate::{
     secret::Passcode,
     store::{KeyRing, Store},
     tunnel::{Tunnel, TunnelError},
+    upstream::{self, DescriptionError, Surroundings, UpstreamClient},
     web::fetch::Fetcher,
 };
 
@@ -55,6 +56,9 @@ pub enum ServeError {
     /// What is behind the server cannot be reached from here.
     #[error("there can be no HTTP client here: {0}")]
     Http(reqwest::Error),
+    /// An API cannot be offered.
+    #[error(transparent)]
+    Description(#[from] DescriptionError),
     /// There is no tunnel, or no longer.
     #[error(transparent)]
     Tunnel(#[from] TunnelError),
@@ -181,6 +185,13 @@ impl ServerBuilder {
         };
         let passcode = Arc::new(passcode);
         let shutdown = CancellationToken::new();
+        let assertions = state.assertions(&self.clock, &public_url);
+        let surroundings = Surroundings {
+            client: UpstreamClient::new(),
+            assertions: Arc::clone(&assertions),
+        };
+        let apis = upstream::describe(&config.apis, &surroundings.client).await?;
+        let http_tools = std::mem::take(&mut config.http_tools);
         let (tools, prompts) = (self.tools, self.prompts);
         let (resources, templates) = (self.resources, self.templates);
         let parts = Parts {
@@ -189,8 +200,13 @@ impl ServerBuilder {
             public_url,
             passcode: Arc::clone(&passcode),
             offer: Box::new(move |features| {
-                offer(features, &tools, &prompts, &resources, &templates)
+                offer(features, &tools, &prompts, &resources, &templates)?;
+                for left_out in upstream::offer(features, &http_tools, &apis, &surroundings) {
+                    tracing::warn!("not offered: {left_out}");
+                }
+                Ok(())
             }),
+            assertions,
             changes: self.changes,
             fetcher: self.fetcher,
             shutdown: shutdown.clone(),
@@ -355,7 +371,7 @@ async fn tunnel_ends(tunnel: &mut Option<Tunnel>) -> TunnelError {
 }
 
 /// Sweeps out what has expired, and looks whether there are new keys.
-async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 2], clock: Arc<dyn Clock>) {
+async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 3], clock: Arc<dyn Clock>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;

@@ -38,8 +38,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         "mcp",
         &["secret", "clock", "jose", "model", "web", "access", "store"],
     ),
-    // It passes on what clients of `mcp` want, over connections that belong to their grants.
-    ("upstream", &["secret", "model", "mcp"]),
+    // Its tools are tools like others; calls go over connections that belong to people's grants. The
+    // store keeps the keys that it signs with.
+    (
+        "upstream",
+        &["secret", "clock", "model", "web", "store", "mcp"],
+    ),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),
     // It tells the rooms who is at the other end of a connection.

@@ -34,6 +34,7 @@ mod gotchas;
 mod hostile_input;
 mod hostile_registrations;
 mod hostile_sizes;
+mod http_tools;
 mod identity_assertions;
 mod introspection;
 mod layering;

@@ -15,7 +15,7 @@
 
 use std::sync::Arc;
 
-use super::{ConfigError, ResourceServerConfig, table::Table};
+use super::{ConfigError, Environment, ResourceServerConfig, table::Table};
 use crate::{
     clock::Timestamp,
     model::{
@@ -26,9 +26,6 @@ use crate::{
     },
     secret::Digest,
 };
-
-/// Names a secret's value in the environment.
-type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// What can be said of a client. Whoever registers may say more, which is ignored; what the operator
 /// writes and we do not know is a typing mistake.

@@ -1,9 +1,12 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
+mod apis;
 mod clients;
 mod database;
 mod dot_env;
+mod http_tools;
 mod issuers;
+mod manner;
 mod scopes;
 mod settings;
 mod sources;
@@ -29,6 +32,7 @@ use sources::RawSettings;
 
 use crate::{
     model::{
+        api::{Api, HttpTool},
         assertion_issuer::AssertionIssuer,
         client::Client,
         client_metadata::MetadataRules,
@@ -71,6 +75,9 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl std::error::Error for ConfigErrors {}
+
+/// Names a secret's value in the environment.
+type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Everything that can be set, validated.
 #[derive(Debug)]
@@ -117,6 +124,10 @@ pub struct Config {
     pub upstreams: Vec<McpUpstream>,
     /// What the command line's own command finds in its environment.
     pub command_environment: Vec<(String, Credential)>,
+    /// Tools that are one HTTP request each.
+    pub http_tools: Vec<HttpTool>,
+    /// APIs whose operations are tools.
+    pub apis: Vec<Api>,
     /// How much there may be of things.
     pub limits: Limits,
     /// What is logged: directives of `tracing_subscriber::EnvFilter`.
@@ -260,7 +271,7 @@ impl Config {
         let mut errors = Vec::new();
         let raw = RawSettings::gather(flags, environment, directory, &mut errors);
         let environment = |name: &str| environment(name)?.into_string().ok();
-        Self::validate(&raw, &environment, errors)
+        Self::validate(&raw, &environment, directory, errors)
     }
 
     /// Reads settings that a program holds itself, by key: `public_url`, `limits.clients` …
@@ -269,7 +280,7 @@ impl Config {
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = RawSettings::from_pairs(pairs, &mut errors);
-        Self::validate(&raw, &|_| None, errors)
+        Self::validate(&raw, &|_| None, Path::new("."), errors)
     }
 
     /// Puts a command behind the server.
@@ -290,7 +301,8 @@ impl Config {
 
     fn validate(
         raw: &RawSettings,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: Environment<'_>,
+        directory: &Path,
         errors: Vec<ConfigError>,
     ) -> Result<Self, ConfigErrors> {
         let mut read = Reader { raw, errors };
@@ -353,6 +365,10 @@ impl Config {
             denied: read.list("client_document_denied_hosts", host_name),
         };
         let has_documents = read.value("client_documents", switch, false);
+        let http_tools = raw.tables("http_tools");
+        let http_tools = http_tools::read(http_tools, &scopes, environment, &mut read.errors);
+        let apis = raw.tables("apis");
+        let apis = apis::read(apis, &scopes, environment, directory, &mut read.errors);
         let config = Self {
             listen,
             public_url,
@@ -379,6 +395,8 @@ impl Config {
             assertion_issuers,
             dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
+            http_tools,
+            apis,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
             upstreams,
             command_environment,

@@ -51,13 +51,15 @@ pub(super) struct RawSettings {
 }
 
 /// Tables of the file that come in any number.
-const TABLES: [&str; 6] = [
+const TABLES: [&str; 8] = [
     "scopes",
     "clients",
     "resource_servers",
     "pinned_documents",
     "assertion_issuers",
     "upstreams",
+    "http_tools",
+    "apis",
 ];
 
 impl RawSettings {

@@ -185,8 +185,13 @@ impl ScopeCatalogue {
     ) -> Requirement {
         let names = |d: &&ScopeDefinition| opens(d).iter().any(|pattern| fits(pattern, name));
         let definition = self.resource.iter().find(names).or(self.resource.first());
-        let scope =
-            definition.map_or_else(|| self.offline_access.scope.clone(), |d| d.scope.clone());
+        self.requirement_of_scope(
+            definition.map_or_else(|| self.offline_access.scope.clone(), |d| d.scope.clone()),
+        )
+    }
+
+    /// What it takes to use what that scope opens.
+    pub fn requirement_of_scope(&self, scope: Scope) -> Requirement {
         Requirement {
             covered_by: self.covering(&scope),
             scope,

@@ -1,3 +1,25 @@
-//! What stands behind the tools: other servers, to which calls are passed on.
+//! What stands behind the tools: APIs over HTTP, and other MCP servers ([`mcp`]).
+//!
+//! The arguments of an API's tool become one request to a host that the operator named, and the answer becomes
+//! the tool's result. What goes out is made here from nothing: of what a client sent, only arguments
+//! that fit the tool's schema get as far as this, and never its token.
 
+mod answer;
+mod assertion;
+mod client;
+mod declared;
 pub mod mcp;
+mod message;
+mod offer;
+mod openapi;
+mod signing_key;
+mod site;
+mod target;
+mod tool;
+mod trimming;
+
+pub use assertion::{Assertions, routes};
+pub use client::{Answer, Call, UpstreamClient, UpstreamError};
+pub use offer::{LeftOut, offer};
+pub use openapi::{Described, DescriptionError, describe};
+pub use site::Surroundings;

@@ -2,6 +2,8 @@
 //! fetched from elsewhere. It knows no other room.
 
 pub mod body;
+pub mod cause;
+pub mod certificates;
 pub mod client_address;
 pub mod cors;
 pub mod fetch;
@@ -22,6 +24,9 @@ use axum::{
 };
 use serde::Serialize;
 use serde_json::json;
+
+/// What this server calls itself where it is the client.
+pub const USER_AGENT: &str = concat!("remote-mcp-auth/", env!("CARGO_PKG_VERSION"));
 
 /// A header that may stand in a request once came several times: which of them counts, nobody can
 /// tell.

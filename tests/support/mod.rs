@@ -1,6 +1,7 @@
 //! What the stories are told with: a server, a browser, an OAuth client, an MCP client, a bare socket.
 
 mod answer;
+mod api;
 mod balancer;
 mod browser;
 mod events;
@@ -19,6 +20,7 @@ mod tls;
 pub(crate) mod vendor;
 
 pub(crate) use answer::Answer;
+pub(crate) use api::{Api, Received, Reply};
 pub(crate) use balancer::Balancer;
 pub(crate) use browser::{Arrival, Browser, Page};
 pub(crate) use events::{Events, PATIENCE};

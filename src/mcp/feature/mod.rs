@@ -29,6 +29,7 @@ pub use resource::{
     Resource, ResourceBody, ResourceContents, ResourceDefinition, ResourceTemplate,
     ResourceTemplateDefinition, Watch,
 };
+pub use schema::schema_problem;
 pub use tool::{TaskSupport, Tool, ToolAnnotations, ToolDefinition, ToolResult};
 
 pub(super) use context::{Answers, Hints, Stop};

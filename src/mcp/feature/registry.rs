@@ -139,13 +139,17 @@ impl Features {
             .map(|era| (era, described(&wire::tool(&definition, era), &extra)))
             .collect();
         let is_listed = tool.is_listed();
+        let requirement = match tool.scope() {
+            Some(scope) => self.scopes.requirement_of_scope(scope),
+            None => self.scopes.requirement_of_tool(&name),
+        };
         let tool = Arc::new(RegisteredTool {
             tool,
             is_listed,
             input,
             output,
             header_params,
-            requirement: self.scopes.requirement_of_tool(&name),
+            requirement,
             described,
             definition,
         });
@@ -218,6 +222,19 @@ impl Features {
     /// Whether no tool is offered.
     pub fn has_no_tools(&self) -> bool {
         self.tools.is_empty()
+    }
+
+    /// The names of all tools, in their order.
+    pub fn tool_names(&self) -> impl Iterator<Item = &str> {
+        self.tools.iter().map(|tool| &*tool.definition.name)
+    }
+
+    /// All tools, each as clients of the newest version are told of it.
+    pub fn tools_in_words(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.tools.iter().map(|tool| {
+            let words = tool.described.get(&Era::Modern);
+            (&*tool.definition.name, words.map_or(&[][..], Vec::as_slice))
+        })
     }
 
     /// All tools in words: what a client would have to read anew if it were not the same.

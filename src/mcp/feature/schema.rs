@@ -26,6 +26,11 @@ pub(super) fn compile(schema: &Value) -> Result<Validator, String> {
         .map_err(|error| error.to_string())
 }
 
+/// Why a schema cannot be used for a tool; `None` if it can.
+pub fn schema_problem(schema: &Value) -> Option<String> {
+    compile(schema).err()
+}
+
 /// Whether a value fits a schema that need not be kept.
 pub(super) fn fits(schema: &Value, value: &Value) -> bool {
     compile(schema).is_ok_and(|schema| schema.is_valid(value))

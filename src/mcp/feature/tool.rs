@@ -10,6 +10,7 @@ use super::{
     content::Content,
     context::{CallError, Context},
 };
+use crate::model::scope::Scope;
 
 /// Something that a model can do.
 ///
@@ -60,6 +61,12 @@ pub trait Tool: Send + Sync + 'static {
     /// then, which may be of another draft or refer to other documents, and its name may be any.
     fn validates_itself(&self) -> bool {
         false
+    }
+
+    /// The scope that opens it, where that is not for the table of scopes to say by its name.
+    /// Asked for once, like the definition.
+    fn scope(&self) -> Option<Scope> {
+        None
     }
 
     /// Asks what has to be known before the work begins, for a tool whose calls may become

@@ -1,11 +1,10 @@
 //! Why a document was not fetched.
 
-use std::{error::Error, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use axum::http::StatusCode;
 
-/// As much of a cause as one can read, in characters.
-const MAX_CAUSE: usize = 200;
+use crate::web::cause::{chain, innermost};
 
 /// Why a document was not fetched. The words are for the operator; they name the host, and nothing
 /// else of the URL.
@@ -106,18 +105,6 @@ impl FetchError {
             cause: innermost(error),
         })
     }
-}
-
-/// What an error is about in the end. Its outer layers repeat the URL, and the query with it; what is
-/// left may quote the other side, which is cut.
-pub(super) fn innermost(error: &reqwest::Error) -> String {
-    let cause = chain(error).last().map(ToString::to_string);
-    cause.unwrap_or_default().chars().take(MAX_CAUSE).collect()
-}
-
-/// The causes of an error, without the error itself.
-fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| (*cause).source())
 }
 
 fn special_use(host: &str, address: IpAddr) -> String {

@@ -8,12 +8,11 @@
 //! remembered between two fetches, and what comes back is bounded in size and time.
 
 mod address;
-mod certificates;
 mod error;
 mod freshness;
 mod resolver;
 
-use std::{env, fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -26,7 +25,7 @@ pub use address::FetchAllow;
 pub use error::FetchError;
 pub use resolver::{Resolve, SystemResolver};
 
-use super::body::is_declared_larger;
+use super::{body::is_declared_larger, cause::innermost, certificates};
 use resolver::GuardedResolver;
 
 /// The longest document.
@@ -34,11 +33,6 @@ pub const MAX_BODY: usize = 64 * 1024;
 
 /// The longest that a fetch may take, from the name to the last byte.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
-
-const USER_AGENT: &str = concat!("remote-mcp-auth/", env!("CARGO_PKG_VERSION"));
-
-/// Names a file of certificates that are trusted, as it does for other programs.
-const CERTIFICATES: &str = "SSL_CERT_FILE";
 
 /// How documents are fetched.
 pub struct FetchSettings {
@@ -55,10 +49,9 @@ pub struct FetchSettings {
 impl FetchSettings {
     /// Those of the program: the system resolves, and `SSL_CERT_FILE` adds certificates.
     pub fn new(allow: FetchAllow) -> Self {
-        let certificates = env::var_os(CERTIFICATES).filter(|path| !path.is_empty());
         Self {
             allow,
-            certificates: certificates.map(PathBuf::from),
+            certificates: certificates::added(),
             timeout: TIMEOUT,
             resolver: Arc::new(SystemResolver::default()),
         }
@@ -145,7 +138,8 @@ impl Fetcher {
     reason = "this is the guard that all others go through"
 )]
 fn client(settings: &FetchSettings) -> Result<Client, FetchError> {
-    let certificates = certificates::trusted(settings.certificates.as_deref())?;
+    let certificates = certificates::trusted(settings.certificates.as_deref());
+    let certificates = certificates.map_err(FetchError::Setup)?;
     Client::builder()
         .dns_resolver(GuardedResolver {
             resolver: Arc::clone(&settings.resolver),
@@ -160,9 +154,9 @@ fn client(settings: &FetchSettings) -> Result<Client, FetchError> {
         .referer(false)
         // A connection that is kept would answer for a name that has moved since.
         .pool_max_idle_per_host(0)
-        .user_agent(USER_AGENT)
+        .user_agent(super::USER_AGENT)
         .build()
-        .map_err(|error| FetchError::Setup(error::innermost(&error)))
+        .map_err(|error| FetchError::Setup(innermost(&error)))
 }
 
 async fn exchange(client: &Client, url: Url, host: &str) -> Result<Fetched, FetchError> {

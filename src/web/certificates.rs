@@ -4,19 +4,31 @@
 //! which the client would use, has two manners that do not suit a guard: some platforms fetch what
 //! a stranger's certificate names, and it logs each certificate that it does not like as an error.
 
-use std::path::Path;
+use std::{
+    env,
+    path::{Path, PathBuf},
+};
 
 use reqwest::Certificate;
 use rustls::{RootCertStore, pki_types::CertificateDer};
 use rustls_native_certs::{load_certs_from_paths, load_native_certs};
 
-use super::FetchError;
+use super::cause::innermost;
+
+/// Names a file of certificates that are trusted, as it does for other programs.
+const VARIABLE: &str = "SSL_CERT_FILE";
 
 /// Where some systems keep all certificates in one file, and have no directory of them.
 const BUNDLE: &str = "/etc/ssl/cert.pem";
 
-/// The certificates of the system and of a PEM file.
-pub(super) fn trusted(added: Option<&Path>) -> Result<Vec<Certificate>, FetchError> {
+/// The file that the operator adds to what the system trusts.
+pub fn added() -> Option<PathBuf> {
+    let named = env::var_os(VARIABLE).filter(|path| !path.is_empty());
+    named.map(PathBuf::from)
+}
+
+/// The certificates of the system and of a PEM file; or why there is none that can be used.
+pub fn trusted(added: Option<&Path>) -> Result<Vec<Certificate>, String> {
     let mut all = load_native_certs().certs;
     if let Some(file) = added {
         // If the environment names the file, what was just loaded is that instead of the system's.
@@ -25,7 +37,7 @@ pub(super) fn trusted(added: Option<&Path>) -> Result<Vec<Certificate>, FetchErr
         if read.certs.is_empty() {
             let cause = read.errors.first().map(ToString::to_string);
             let cause = cause.unwrap_or_else(|| format!("no certificate in {}", file.display()));
-            return Err(FetchError::Setup(cause));
+            return Err(cause);
         }
         all.extend(read.certs);
     }
@@ -37,12 +49,12 @@ pub(super) fn trusted(added: Option<&Path>) -> Result<Vec<Certificate>, FetchErr
     if all.is_empty() {
         let cause = "the system has no certificate authorities; install them, or name a file of \
                      them in SSL_CERT_FILE";
-        return Err(FetchError::Setup(cause.to_owned()));
+        return Err(cause.to_owned());
     }
     all.iter()
         .map(|certificate| Certificate::from_der(certificate))
         .collect::<Result<_, _>>()
-        .map_err(|error| FetchError::Setup(error.to_string()))
+        .map_err(|error| innermost(&error))
 }
 
 fn of_the_system() -> impl Iterator<Item = CertificateDer<'static>> {

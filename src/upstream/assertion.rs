@@ -1,0 +1,100 @@
+//! Assertions of who the person is (RFC 7523 in spirit): a JWT for one upstream, good for a minute.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    middleware,
+    response::{IntoResponse, Response},
+    routing,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::signing_key::SigningKey;
+use crate::{
+    clock::Clock,
+    mcp::feature::Context,
+    model::resource::PublicUrl,
+    store::KeyRing,
+    web::{Json, cors},
+};
+
+/// How long an assertion is good.
+const LIFETIME: Duration = Duration::from_mins(1);
+
+/// Where the keys are.
+const PATH: &str = "/.well-known/jwks.json";
+
+/// Shorter than it takes until a new key signs: whoever keeps the keys that long knows it by then.
+const CACHE: HeaderValue = HeaderValue::from_static("public, max-age=120");
+
+/// Says to upstreams who calls.
+pub struct Assertions {
+    keys: Arc<KeyRing>,
+    clock: Arc<dyn Clock>,
+    issuer: PublicUrl,
+}
+
+impl Assertions {
+    /// `keys` yields the keys that sign; `issuer` is who says it.
+    pub fn new(keys: Arc<KeyRing>, clock: Arc<dyn Clock>, issuer: PublicUrl) -> Self {
+        Self {
+            keys,
+            clock,
+            issuer,
+        }
+    }
+
+    /// Who calls, for `audience`. `None` only if there is no key to sign with.
+    pub(super) fn about(&self, context: &Context, audience: &str) -> Option<String> {
+        let now = self.clock.now();
+        let keys = self.keys.keys(now);
+        let key = SigningKey::of(keys.first()?)?;
+        let header = json!({ "typ": "JWT", "alg": "ES256", "kid": key.kid() });
+        // `email` belongs here as soon as it is known.
+        let claims = json!({
+            "iss": self.issuer.origin(),
+            "aud": audience,
+            "sub": context.user().as_str(),
+            "client_id": context.client().as_str(),
+            "scope": context.scopes().to_string(),
+            "iat": now.as_secs(),
+            "exp": (now + LIFETIME).as_secs(),
+            "jti": Uuid::new_v4(),
+        });
+        key.sign(&header, &claims)
+    }
+
+    /// The public keys (RFC 7517 §5), of all that may have signed what is still good, and of those
+    /// that will sign soon.
+    fn key_set(&self) -> Value {
+        let keys = self.keys.keys(self.clock.now());
+        let keys = keys.iter().filter_map(SigningKey::of);
+        let keys: Vec<Value> = keys.map(|key| key.jwk()).collect();
+        json!({ "keys": keys })
+    }
+}
+
+impl fmt::Debug for Assertions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Assertions")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Publishes the keys.
+pub fn routes(assertions: Arc<Assertions>) -> Router {
+    Router::new()
+        .route(PATH, routing::get(get))
+        .layer(middleware::from_fn(cors::any_origin))
+        .with_state(assertions)
+}
+
+async fn get(State(assertions): State<Arc<Assertions>>) -> Response {
+    let keys = Json(StatusCode::OK, assertions.key_set());
+    ([(header::CACHE_CONTROL, CACHE)], keys).into_response()
+}

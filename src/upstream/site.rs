@@ -1,0 +1,149 @@
+//! One upstream, and everything that is the same for each of its tools.
+
+use std::{fmt, sync::Arc};
+
+use axum::{
+    body::Bytes,
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+};
+
+use super::{
+    answer::{self, Wanted},
+    assertion::Assertions,
+    client::{Call, UpstreamClient, UpstreamError},
+};
+use crate::{
+    mcp::feature::{Context, ToolResult},
+    model::api::{BaseUrl, Manner, UpstreamIdentity},
+};
+
+/// The longest answer that is read, in bytes. Fields are chosen from the whole of it.
+const MAX_ANSWER: usize = 8 << 20;
+
+/// What every upstream is reached with.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Calls them.
+    pub client: UpstreamClient,
+    /// Says who calls.
+    pub assertions: Arc<Assertions>,
+}
+
+/// An upstream, and how it is called.
+pub(super) struct Site {
+    pub(super) name: String,
+    pub(super) origin: BaseUrl,
+    pub(super) manner: Manner,
+    pub(super) surroundings: Surroundings,
+}
+
+/// A request that arguments have become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Prepared {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) target: String,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Site {
+    /// Makes a request on behalf of whoever calls, and reads the answer.
+    pub(super) async fn ask(
+        &self,
+        prepared: Prepared,
+        context: &Context,
+        structured: bool,
+    ) -> ToolResult {
+        let method = prepared.method.clone();
+        let Some(call) = self.call(prepared, context) else {
+            tracing::error!(
+                upstream = self.name,
+                "there is no key to sign assertions with"
+            );
+            return ToolResult::error("This server cannot say who you are at the moment.");
+        };
+        match self.surroundings.client.send(call).await {
+            Ok(answer) => {
+                let wanted = Wanted {
+                    fields: &self.manner.fields,
+                    max_chars: self.manner.max_chars,
+                    structured,
+                };
+                answer::result(&method, &answer, &wanted)
+            }
+            Err(error) => {
+                tracing::warn!(upstream = self.name, error = %error, "an upstream gave no answer");
+                ToolResult::error(in_plain_words(&error))
+            }
+        }
+    }
+
+    fn call(&self, prepared: Prepared, context: &Context) -> Option<Call> {
+        let Prepared {
+            method,
+            target,
+            mut headers,
+            body,
+        } = prepared;
+        for (name, value) in &self.manner.headers {
+            set(&mut headers, name, value.expose());
+        }
+        match &self.manner.identity {
+            UpstreamIdentity::None => {}
+            UpstreamIdentity::Header { name, value } => set(&mut headers, name, value.expose()),
+            UpstreamIdentity::Assertion { header, audience } => {
+                let audience = audience.as_deref().unwrap_or_else(|| self.origin.origin());
+                let assertion = self.surroundings.assertions.about(context, audience)?;
+                set(&mut headers, header, &format!("Bearer {assertion}"));
+            }
+        }
+        Some(Call {
+            method,
+            origin: self.origin.clone(),
+            target,
+            headers,
+            body,
+            timeout: self.manner.timeout,
+            max_answer: MAX_ANSWER,
+        })
+    }
+}
+
+/// Sets a header that the configuration has been checked for.
+fn set(headers: &mut HeaderMap, name: &str, value: &str) {
+    if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+}
+
+/// What a model can do something with. Who is called, and what our system says about it, is for
+/// the log.
+fn in_plain_words(error: &UpstreamError) -> String {
+    match error {
+        UpstreamError::Target => error.to_string(),
+        UpstreamError::TooSlow { limit, .. } => {
+            let limit = humantime::format_duration(*limit);
+            format!("The API did not answer within {limit}. It may have done what was asked.")
+        }
+        UpstreamError::TooLarge { limit, .. } => {
+            format!("The API's answer is larger than {limit} bytes. Ask for less.")
+        }
+        UpstreamError::Redirect { .. } => {
+            "The API redirects to where this server does not follow.".to_owned()
+        }
+        UpstreamError::Connection { .. } | UpstreamError::Setup(_) => {
+            "The API cannot be reached at the moment.".to_owned()
+        }
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Site")
+            .field("name", &self.name)
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
