@@ -16,13 +16,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    app::{App, KEYS},
+    app::App,
     clock::Clock,
     model::{
         grant::{Grant, GrantId},
         resource::is_loopback_host,
     },
     router,
+    state::KEYS,
     store::{self, Store, StoreError},
     web::{Json, note, origin},
 };

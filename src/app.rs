@@ -1,21 +1,14 @@
 //! The composition root: puts the rooms together from the configuration.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::{Clock, Timestamp},
-    config::{Config, Database, Exemptions, Limits, Registration},
+    clock::Clock,
+    config::{Config, Exemptions, Limits, Registration},
     identity::{IdentityState, SignInLimits, SignInThrottle},
-    mcp::{
-        McpInternal, McpState,
-        feature::{BestPersonLookerUpper, Changes, Features, Offered, RegistryError},
-    },
+    mcp::{McpInternal, McpState, feature::Offered},
     model::{
         client::{Client, ClientId},
         client_metadata::GrantType,
@@ -27,8 +20,9 @@ use crate::{
         RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
     secret::Passcode,
-    store::{self, ImportError, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
-    upstream::{Assertions, mcp::McpUpstreams},
+    state::State,
+    store::Store,
+    upstream::Assertions,
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -37,194 +31,64 @@ use crate::{
     },
 };
 
-/// What the server has keys of its own for: states of calls, nonces, and what upstreams are told of
-/// people.
-pub(crate) const KEYS: [&str; 3] = ["request states", "dpop nonces", "upstream assertions"];
-
 /// What the rooms share.
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
-    /// The server's own keys, to be renewed now and then.
-    pub(crate) keys: [Arc<KeyRing>; 3],
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
     pub(crate) mcp: Arc<McpState>,
-    pub(crate) upstreams: Arc<McpUpstreams>,
-    offer: Arc<Offer>,
     /// Says to upstreams who calls.
     pub(crate) assertions: Arc<Assertions>,
 }
 
-/// Registers what a program offers.
-pub(crate) type Offer = Box<dyn Fn(&mut Features) -> Result<(), RegistryError> + Send + Sync>;
-
-/// What outlives the rooms, and perhaps the process.
-pub(crate) struct State {
-    store: Arc<dyn Store>,
-    /// Seals what clients carry between the rounds of a call.
-    states: Arc<KeyRing>,
-    /// Makes the nonces of proofs of possession.
-    nonces: Arc<KeyRing>,
-    /// Yields the keys of assertions.
-    assertions: Arc<KeyRing>,
-}
-
-/// Why there is no state to begin with.
-#[derive(Debug, thiserror::Error)]
-pub enum StateError {
-    /// The database cannot be used.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// It can, and failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-impl State {
-    /// Opens the engine that the configuration names, unless one is given.
-    pub(crate) async fn open(
-        config: &Config,
-        given: Option<Arc<dyn Store>>,
-        now: Timestamp,
-    ) -> Result<Self, StateError> {
-        let store = match given {
-            Some(store) => store,
-            None => open_store(config).await?,
-        };
-        let [states, nonces, assertions] = KEYS;
-        Ok(Self {
-            states: Arc::new(KeyRing::open(&*store, states, now).await?),
-            nonces: Arc::new(KeyRing::open(&*store, nonces, now).await?),
-            assertions: Arc::new(KeyRing::open(&*store, assertions, now).await?),
-            store,
-        })
-    }
-}
-
-impl State {
-    /// What says to upstreams who calls, in the name of `issuer`.
-    pub(crate) fn assertions(&self, clock: &Arc<dyn Clock>, issuer: &PublicUrl) -> Arc<Assertions> {
-        let (keys, clock) = (Arc::clone(&self.assertions), Arc::clone(clock));
-        Arc::new(Assertions::new(keys, clock, issuer.clone()))
-    }
-}
-
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
-    let store: Arc<dyn Store> = match open_database(config, &config.database).await? {
-        Some(database) => Arc::new(database),
-        None => Arc::new(MemoryStore::new(store_limits(config))),
-    };
-    tracing::info!("state is kept in {}", config.database);
-    Ok(store)
-}
-
-/// `None`: it is not a database.
-async fn open_database(
-    config: &Config,
-    database: &Database,
-) -> Result<Option<SqlStore>, OpenError> {
-    let limits = store_limits(config);
-    Ok(match database {
-        Database::Memory => None,
-        Database::Sqlite(path) => Some(SqlStore::sqlite(path, limits).await?),
-        Database::Postgres(url) => {
-            let connections = config.limits.database_connections;
-            Some(SqlStore::postgres(url.expose(), connections, limits).await?)
-        }
-    })
-}
-
-/// Why the state of another database was not taken over.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TakeOverError {
-    #[error("--database-url (DATABASE_URL) names no database to bring it into")]
-    Memory,
-    #[error("{0}: there is no such file")]
-    NoFile(Database),
-    #[error("{0}: {1}")]
-    Open(Database, OpenError),
-    #[error("{0}: {1}")]
-    Import(Database, ImportError),
-}
-
-/// Takes over into the configured database all that `from` holds. Returns how many things.
-pub(crate) async fn take_over(config: &Config, from: &Database) -> Result<u64, TakeOverError> {
-    if config.database == Database::Memory {
-        return Err(TakeOverError::Memory);
-    }
-    // It would be made, and there would be nothing in it.
-    if let Database::Sqlite(path) = from
-        && !path.exists()
-    {
-        return Err(TakeOverError::NoFile(from.clone()));
-    }
-    let open = async |database: &Database| {
-        let opened = open_database(config, database).await;
-        let opened = opened.map_err(|error| TakeOverError::Open(database.clone(), error))?;
-        opened.ok_or(TakeOverError::Memory)
-    };
-    let into = open(&config.database).await?;
-    let imported = into.import(&open(from).await?).await;
-    imported.map_err(|error| TakeOverError::Import(config.database.clone(), error))
-}
-
-fn store_limits(config: &Config) -> store::Limits {
-    store::Limits {
-        clients: config.limits.clients,
-        pending_authorizations: config.limits.pending_authorizations,
-        mcp_sessions: config.limits.mcp_sessions,
-        mcp_sessions_per_grant: config.limits.mcp_sessions_per_grant,
-        replays: config.limits.replays,
-    }
-}
-
-/// What the rooms are made from, beside the configuration.
+/// What the rooms are made from, beside the configuration. It outlives them when another
+/// configuration takes the place of the first.
+#[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) state: State,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) public_url: PublicUrl,
     pub(crate) passcode: Arc<Passcode>,
-    pub(crate) offer: Offer,
+    pub(crate) offered: Arc<Offered>,
     /// Says to upstreams who calls.
     pub(crate) assertions: Arc<Assertions>,
-    pub(crate) changes: Changes,
+    /// What the endpoint has going on.
+    pub(crate) mcp: Arc<McpInternal>,
     /// Goes where strangers tell it to; `None`: one that is made from the configuration.
     pub(crate) fetcher: Option<Fetcher>,
     pub(crate) shutdown: CancellationToken,
 }
 
 impl App {
-    /// Puts the rooms together. Without tools the example tool is offered.
-    pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, AppError> {
+    /// Puts the rooms together.
+    pub(crate) fn new(config: &Config, parts: &Parts) -> Self {
         let limits = config.limits;
-        let State {
-            store,
-            states,
-            nonces,
-            assertions,
-        } = parts.state;
-        let clock = parts.clock;
-        let public_url = parts.public_url;
+        let Parts {
+            state: State { store, nonces, .. },
+            clock,
+            public_url,
+            ..
+        } = parts;
         let scopes = Arc::new(config.scopes.clone());
         let proxies = Arc::new(TrustedProxies::new(
             config.proxies.trusted.clone(),
             config.proxies.header.clone(),
         ));
         let identity = IdentityState {
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
             public_url: public_url.clone(),
-            passcode: parts.passcode,
+            passcode: Arc::clone(&parts.passcode),
             sign_in_ttl: config.lifetimes.sign_in,
             throttle: sign_in_throttle(&limits),
             proxies: Arc::clone(&proxies),
         };
-        let fetcher = parts.fetcher.unwrap_or_else(|| {
+        let fetcher = parts.fetcher.clone().unwrap_or_else(|| {
             let Exemptions { hosts, networks } = config.fetch_allow.clone();
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
         let proofs = ProofRules {
-            nonces: Arc::clone(&nonces),
+            nonces: Arc::clone(nonces),
             nonce_required: config.dpop_nonces,
         };
         let oauth = oauth(
@@ -235,21 +99,17 @@ impl App {
             proofs.clone(),
         );
         let verifier = StoreVerifier::new(
-            Arc::clone(&store),
-            Arc::clone(&clock),
+            Arc::clone(store),
+            Arc::clone(clock),
             Arc::clone(public_url.resource()),
             proofs,
         );
-        let upstreams = McpUpstreams::new(&config.upstreams, &parts.changes)?;
-        let upstreams = Arc::new(upstreams);
-        let offer = Arc::new(parts.offer);
-        let features = features(&scopes, &offer, &upstreams)?;
         let mcp = McpState {
             verifier: Arc::new(verifier),
-            sessions: Arc::clone(&store) as _,
-            mail: Arc::clone(&store) as _,
-            tasks: Arc::clone(&store) as _,
-            clock: Arc::clone(&clock),
+            sessions: Arc::clone(store) as _,
+            mail: Arc::clone(store) as _,
+            tasks: Arc::clone(store) as _,
+            clock: Arc::clone(clock),
             origins: Arc::new(AllowedOrigins::new(
                 public_url.origin(),
                 config.allowed_origins.clone(),
@@ -258,66 +118,21 @@ impl App {
                 public_url.host(),
                 config.allowed_hosts.clone(),
             )),
-            public_url,
+            public_url: public_url.clone(),
             scopes,
-            offered: Arc::new(Offered::new(features, parts.changes)),
+            offered: Arc::clone(&parts.offered),
             session_ttl: config.lifetimes.mcp_session,
-            shutdown: parts.shutdown,
-            internal: McpInternal::new(Arc::clone(&states)),
+            shutdown: parts.shutdown.clone(),
+            internal: Arc::clone(&parts.mcp),
         };
-        Ok(Self {
-            store,
-            keys: [states, nonces, assertions],
-            clock,
+        Self {
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
             oauth,
             mcp: Arc::new(mcp),
-            upstreams,
-            offer,
-            assertions: parts.assertions,
-        })
+            assertions: Arc::clone(&parts.assertions),
+        }
     }
-
-    /// Reaches what is behind the server, and offers it anew whenever that changes.
-    pub(crate) async fn reach_upstreams(&self) {
-        let (offered, scopes) = (Arc::clone(&self.mcp.offered), Arc::clone(&self.mcp.scopes));
-        let (offer, upstreams) = (Arc::clone(&self.offer), Arc::clone(&self.upstreams));
-        // One after the other, so that the last to be made is the last to be offered.
-        let turn = Mutex::new(());
-        let changed = move || {
-            let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
-            match features(&scopes, &offer, &upstreams) {
-                Ok(features) => offered.replace(features),
-                Err(error) => tracing::error!(error = %error, "nothing can be offered anew"),
-            }
-        };
-        self.upstreams.start(Arc::new(changed)).await;
-    }
-}
-
-/// Everything that is offered now. Without tools and upstreams it is the example tool.
-fn features(
-    scopes: &Arc<ScopeCatalogue>,
-    offer: &Offer,
-    upstreams: &McpUpstreams,
-) -> Result<Features, RegistryError> {
-    let mut features = Features::new(Arc::clone(scopes));
-    offer(&mut features)?;
-    if features.has_no_tools() && upstreams.is_empty() {
-        features.add_tool(Arc::new(BestPersonLookerUpper))?;
-    }
-    upstreams.offer(&mut features);
-    Ok(features)
-}
-
-/// Why the rooms cannot be put together.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum AppError {
-    /// A tool cannot be offered.
-    #[error(transparent)]
-    Tools(#[from] RegistryError),
-    /// Nothing can be reached by HTTP.
-    #[error("there can be no HTTP client here: {0}")]
-    Http(#[from] reqwest::Error),
 }
 
 /// The authorization server. It shares what identity has.
@@ -424,6 +239,29 @@ fn sign_in_throttle(limits: &Limits) -> Option<Arc<SignInThrottle>> {
 }
 
 #[cfg(test)]
+impl Parts {
+    /// What rooms of a test are made from: nothing lasts, and nothing is offered.
+    pub(crate) async fn of_a_test(config: &Config, clock: Arc<dyn Clock>) -> Self {
+        let state = State::open(config, None, crate::clock::Timestamp::default());
+        let state = state.await.unwrap();
+        let public_url = PublicUrl::parse("http://localhost:4000").unwrap();
+        let features = crate::mcp::feature::Features::new(Arc::new(config.scopes.clone()));
+        let changes = crate::mcp::feature::Changes::default();
+        Self {
+            assertions: state.assertions(&clock, &public_url),
+            mcp: Arc::new(McpInternal::new(Arc::clone(&state.states))),
+            state,
+            clock,
+            public_url,
+            passcode: Arc::new(Passcode::generate()),
+            offered: Arc::new(Offered::new(features, changes)),
+            fetcher: None,
+            shutdown: CancellationToken::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
@@ -437,22 +275,8 @@ mod tests {
             ("limits.registrations_per_second", "1000000000"),
         ]);
         let config = config.unwrap();
-        let state = State::open(&config, None, Timestamp::default());
-        let state = state.await.unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let public_url = PublicUrl::parse("http://localhost:4000").unwrap();
-        let parts = Parts {
-            assertions: state.assertions(&clock, &public_url),
-            state,
-            clock,
-            public_url,
-            passcode: Arc::new(Passcode::generate()),
-            offer: Box::new(|_| Ok(())),
-            changes: Changes::default(),
-            fetcher: None,
-            shutdown: CancellationToken::new(),
-        };
-        let app = App::new(&config, parts).unwrap();
+        let parts = Parts::of_a_test(&config, Arc::new(SystemClock)).await;
+        let app = App::new(&config, &parts);
         let throttle = app.oauth.identity.throttle.unwrap();
         let (address, now) = ([192, 0, 2, 1].into(), app.clock.now());
         assert!(throttle.attempt(address, now).is_ok());

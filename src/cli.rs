@@ -18,9 +18,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Server, ServerBuilder,
     admin::{self, GrantEntry},
-    app,
     config::{self, AdminListener, Config, ConfigErrors, Database, Setting},
-    telemetry,
+    state, telemetry,
 };
 
 /// Bad arguments or a bad configuration.
@@ -119,28 +118,20 @@ pub fn run() -> ExitCode {
 /// ```
 pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode {
     let matches = command().get_matches();
-    let mut config = match load(&matches) {
+    let load = loader(&matches);
+    let config = match load() {
         Ok(config) => config,
         Err(errors) => return fail(USAGE, &errors),
     };
-    match matches.subcommand() {
+    let done = match matches.subcommand() {
         Some(("check", _)) => {
             // The exit code says it too: a reader who has gone changes nothing.
             let _ = writeln!(io::stdout(), "the configuration is valid");
-            ExitCode::SUCCESS
+            Ok(())
         }
-        Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, error.as_ref()),
-        },
-        Some(("import", import)) => match block_on(import_state(&config, import)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, error.as_ref()),
-        },
-        Some(("keys", _)) => match block_on(replace_keys(&config)) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => fail(1, error.as_ref()),
-        },
+        Some(("grants", grants)) => block_on(show_or_revoke(&config, grants)),
+        Some(("import", import)) => block_on(import_state(&config, import)),
+        Some(("keys", _)) => block_on(replace_keys(&config)),
         other => {
             let serve = other.map_or(&matches, |(_, serve)| serve);
             let tunnel = serve.get_flag("tunnel") || matches.get_flag("tunnel");
@@ -149,33 +140,40 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
                                (PUBLIC_URL)";
                 return fail(USAGE, &message);
             }
-            let command = other.and_then(|(_, serve)| serve.get_many::<String>("command"));
-            if let Some(command) = command
-                && let Err(errors) = config.put_behind(command.cloned().collect())
-            {
-                return fail(USAGE, &errors);
-            }
             // Lines are written by a thread of their own; the guard waits for the last of them.
             let logging = match telemetry::init(&config) {
                 Ok(logging) => logging,
                 Err(error) => return fail(1, error.as_ref()),
             };
-            let served = block_on(serve_until_signalled(config, tunnel, offer));
+            let builder = Server::builder(config).tunnel(tunnel).reloading(load);
+            let served = block_on(serve_until_signalled(offer(builder)));
             drop(logging);
-            match served {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(error) => fail(1, error.as_ref()),
-            }
+            served
         }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(1, error.as_ref()),
     }
 }
 
-fn load(matches: &ArgMatches) -> Result<Config, ConfigErrors> {
+/// Reads the configuration with what was typed, as often as it is asked.
+fn loader(matches: &ArgMatches) -> impl Fn() -> Result<Config, ConfigErrors> + use<> {
     let flags: HashMap<&'static str, String> = config::settings()
         .filter(|setting| setting.flag.is_some())
         .filter_map(|setting| Some((setting.key, typed(matches, setting.key)?)))
         .collect();
-    Config::load(&flags, &|name| env::var_os(name), Path::new("."))
+    let behind: Option<Vec<String>> = matches
+        .subcommand_matches("serve")
+        .and_then(|serve| serve.get_many("command"))
+        .map(|command| command.cloned().collect());
+    move || {
+        let mut config = Config::load(&flags, &|name| env::var_os(name), Path::new("."))?;
+        if let Some(command) = &behind {
+            config.put_behind(command.clone())?;
+        }
+        Ok(config)
+    }
 }
 
 /// A flag may stand before or behind the command.
@@ -202,11 +200,7 @@ fn block_on<T>(
         .block_on(work)
 }
 
-async fn serve_until_signalled(
-    config: Config,
-    tunnel: bool,
-    offer: impl FnOnce(ServerBuilder) -> ServerBuilder,
-) -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn serve_until_signalled(builder: ServerBuilder) -> Result<(), Box<dyn Error + Send + Sync>> {
     // From here on a signal ends the program in order, even while it starts.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -217,7 +211,6 @@ async fn serve_until_signalled(
         }
     };
     tokio::pin!(signalled);
-    let builder = offer(Server::builder(config).tunnel(tunnel));
     let server = tokio::select! {
         () = &mut signalled => return Ok(()),
         bound = builder.bind() => bound?,
@@ -265,7 +258,7 @@ async fn import_state(
     matches: &ArgMatches,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     let from = matches.get_one::<Database>("from").cloned();
-    let taken = app::take_over(config, &from.unwrap_or_default()).await?;
+    let taken = state::take_over(config, &from.unwrap_or_default()).await?;
     Ok(writeln!(
         io::stdout(),
         "{taken} entries are in {} now",

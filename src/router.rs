@@ -133,15 +133,12 @@ mod tests {
     use std::sync::Arc;
 
     use axum::{body::Body, http::Method};
-    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::{
-        app::{Parts, State},
+        app::Parts,
         clock::{Clock, Timestamp},
         config::Config,
-        model::resource::PublicUrl,
-        secret::Passcode,
     };
 
     /// A fault that no request should be able to reach.
@@ -156,22 +153,8 @@ mod tests {
     #[tokio::test]
     async fn a_page_can_read_that_an_endpoint_has_failed() {
         let config = Config::from_settings([("rate_limits", "off")]).unwrap();
-        let state = State::open(&config, None, Timestamp::default());
-        let state = state.await.unwrap();
-        let clock: Arc<dyn Clock> = Arc::new(BrokenClock);
-        let public_url = PublicUrl::parse("http://localhost:4000").unwrap();
-        let parts = Parts {
-            assertions: state.assertions(&clock, &public_url),
-            state,
-            clock,
-            public_url,
-            passcode: Arc::new(Passcode::generate()),
-            offer: Box::new(|_| Ok(())),
-            changes: crate::mcp::feature::Changes::default(),
-            fetcher: None,
-            shutdown: CancellationToken::new(),
-        };
-        let app = App::new(&config, parts).unwrap();
+        let parts = Parts::of_a_test(&config, Arc::new(BrokenClock)).await;
+        let app = App::new(&config, &parts);
         let metadata = r#"{"redirect_uris": ["https://client.example/callback"]}"#;
         let connection = crate::web::client_address::Connection {
             peer: ([127, 0, 0, 1], 1).into(),

@@ -222,7 +222,7 @@ impl fmt::Debug for ServerKey {
 
 /// What this server shows to another one, or hands to a program, because the operator said so: a key, a
 /// token, a password. It is kept as it is, because it has to be said.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credential(Arc<str>);
 
 impl Credential {

@@ -2,26 +2,29 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{Router, http::HeaderName};
+use axum::Router;
 use tokio::{net::TcpListener, task::JoinSet};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     admin,
-    app::{App, AppError, Parts, State, StateError},
+    app::{App, Parts},
     clock::{Clock, SystemClock},
-    config::{AdminListener, Config},
-    connection,
+    config::{AdminListener, Config, ConfigErrors},
+    connection::{self, Routes},
     mcp::{
-        self,
-        feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
+        self, McpInternal,
+        feature::{Changes, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
     },
     model::resource::PublicUrl,
+    offering::{Offering, OwnFeatures},
+    reload::{self, Load, Reloader},
     router,
     secret::Passcode,
+    state::{State, StateError},
     store::{KeyRing, Store},
-    tunnel::{Tunnel, TunnelError},
-    upstream::{self, DescriptionError, Surroundings, UpstreamClient},
+    tunnel::{self, Tunnel, TunnelError},
+    upstream::{DescriptionError, Surroundings, UpstreamClient, mcp::McpUpstreams},
     web::fetch::Fetcher,
 };
 
@@ -30,9 +33,6 @@ const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// Connections to the private listener.
 const ADMIN_CONNECTIONS: usize = 100;
-
-/// The header in which cloudflared names the client.
-const TUNNEL_CLIENT_HEADER: &str = "cf-connecting-ip";
 
 /// Why a server could not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ pub enum ServeError {
     Tools(#[from] RegistryError),
     /// What is behind the server cannot be reached from here.
     #[error("there can be no HTTP client here: {0}")]
-    Http(reqwest::Error),
+    Http(#[from] reqwest::Error),
     /// An API cannot be offered.
     #[error(transparent)]
     Description(#[from] DescriptionError),
@@ -67,23 +67,12 @@ pub enum ServeError {
     Listener(#[from] io::Error),
 }
 
-impl From<AppError> for ServeError {
-    fn from(error: AppError) -> Self {
-        match error {
-            AppError::Tools(error) => Self::Tools(error),
-            AppError::Http(error) => Self::Http(error),
-        }
-    }
-}
-
 /// How a server is put together.
 pub struct ServerBuilder {
     config: Config,
     clock: Arc<dyn Clock>,
-    tools: Vec<Arc<dyn Tool>>,
-    prompts: Vec<Arc<dyn Prompt>>,
-    resources: Vec<Arc<dyn Resource>>,
-    templates: Vec<Arc<dyn ResourceTemplate>>,
+    own: OwnFeatures,
+    load: Option<Load>,
     changes: Changes,
     fetcher: Option<Fetcher>,
     store: Option<Arc<dyn Store>>,
@@ -101,28 +90,28 @@ impl ServerBuilder {
     /// Offers a tool. Without any, the example tool is offered.
     #[must_use]
     pub fn tool(mut self, tool: Arc<dyn Tool>) -> Self {
-        self.tools.push(tool);
+        self.own.tools.push(tool);
         self
     }
 
     /// Offers a prompt.
     #[must_use]
     pub fn prompt(mut self, prompt: Arc<dyn Prompt>) -> Self {
-        self.prompts.push(prompt);
+        self.own.prompts.push(prompt);
         self
     }
 
     /// Offers a resource.
     #[must_use]
     pub fn resource(mut self, resource: Arc<dyn Resource>) -> Self {
-        self.resources.push(resource);
+        self.own.resources.push(resource);
         self
     }
 
     /// Offers a family of resources.
     #[must_use]
     pub fn resource_template(mut self, template: Arc<dyn ResourceTemplate>) -> Self {
-        self.templates.push(template);
+        self.own.templates.push(template);
         self
     }
 
@@ -143,6 +132,16 @@ impl ServerBuilder {
     #[must_use]
     pub fn store(mut self, store: Arc<dyn Store>) -> Self {
         self.store = Some(store);
+        self
+    }
+
+    /// Reads the configuration anew with `load` at SIGHUP, and when one of its files changes.
+    #[must_use]
+    pub fn reloading(
+        mut self,
+        load: impl Fn() -> Result<Config, ConfigErrors> + Send + Sync + 'static,
+    ) -> Self {
+        self.load = Some(Box::new(load));
         self
     }
 
@@ -169,8 +168,7 @@ impl ServerBuilder {
         let tunnel = if self.tunnel {
             let tunnel = Tunnel::start(public_addr).await?;
             config.public_url = Some(tunnel.url().clone());
-            let header = HeaderName::from_static(TUNNEL_CLIENT_HEADER);
-            config.proxies.header.get_or_insert(header);
+            config.proxies.header.get_or_insert(tunnel::CLIENT_HEADER);
             Some(tunnel)
         } else {
             None
@@ -185,68 +183,58 @@ impl ServerBuilder {
         };
         let passcode = Arc::new(passcode);
         let shutdown = CancellationToken::new();
+        config.public_url = Some(public_url.clone());
         let assertions = state.assertions(&self.clock, &public_url);
         let surroundings = Surroundings {
             client: UpstreamClient::new(),
             assertions: Arc::clone(&assertions),
         };
-        let apis = upstream::describe(&config.apis, &surroundings.client).await?;
-        let http_tools = std::mem::take(&mut config.http_tools);
-        let (tools, prompts) = (self.tools, self.prompts);
-        let (resources, templates) = (self.resources, self.templates);
+        let upstreams = McpUpstreams::new(&config.upstreams, &self.changes)?;
+        let upstreams = Arc::new(upstreams);
+        let own = Arc::new(self.own);
+        let sources = reload::sources(&config, &own, &surroundings, Arc::clone(&upstreams));
+        let offering = Offering::of(sources.await?, self.changes)?;
         let parts = Parts {
+            mcp: Arc::new(McpInternal::new(Arc::clone(&state.states))),
             state,
             clock: self.clock,
             public_url,
             passcode: Arc::clone(&passcode),
-            offer: Box::new(move |features| {
-                offer(features, &tools, &prompts, &resources, &templates)?;
-                for left_out in upstream::offer(features, &http_tools, &apis, &surroundings) {
-                    tracing::warn!("not offered: {left_out}");
-                }
-                Ok(())
-            }),
+            offered: Arc::clone(&offering.offered),
             assertions,
-            changes: self.changes,
             fetcher: self.fetcher,
             shutdown: shutdown.clone(),
         };
-        let app = App::new(&config, parts)?;
-        app.reach_upstreams().await;
+        let app = App::new(&config, &parts);
+        offering.reach(&upstreams).await;
+        let max_connections = connection::affordable(config.limits.connections);
+        let routes = Routes::new(router::public(&app));
         Ok(Server {
-            app,
             public,
             public_addr,
             admin,
             admin_addr,
-            max_connections: connection::affordable(config.limits.connections),
+            max_connections,
             generated_passcode: is_generated.then_some(passcode),
+            routes: routes.clone(),
+            keys: parts.state.keys(),
+            reloader: Reloader {
+                load: self.load,
+                config,
+                has_tunnel: tunnel.is_some(),
+                parts,
+                own,
+                surroundings,
+                upstreams,
+                offering,
+                routes,
+                retiring: TaskTracker::new(),
+            },
+            app,
             tunnel,
             shutdown,
         })
     }
-}
-
-fn offer(
-    features: &mut Features,
-    tools: &[Arc<dyn Tool>],
-    prompts: &[Arc<dyn Prompt>],
-    resources: &[Arc<dyn Resource>],
-    templates: &[Arc<dyn ResourceTemplate>],
-) -> Result<(), RegistryError> {
-    for tool in tools {
-        features.add_tool(Arc::clone(tool))?;
-    }
-    for prompt in prompts {
-        features.add_prompt(Arc::clone(prompt))?;
-    }
-    for resource in resources {
-        features.add_resource(Arc::clone(resource))?;
-    }
-    for template in templates {
-        features.add_template(Arc::clone(template));
-    }
-    Ok(())
 }
 
 /// A server whose listeners are bound. Connections wait until it [runs](Self::run).
@@ -258,6 +246,9 @@ pub struct Server {
     admin_addr: Option<SocketAddr>,
     max_connections: usize,
     generated_passcode: Option<Arc<Passcode>>,
+    routes: Routes,
+    keys: [Arc<KeyRing>; 3],
+    reloader: Reloader,
     tunnel: Option<Tunnel>,
     shutdown: CancellationToken,
 }
@@ -268,10 +259,8 @@ impl Server {
         ServerBuilder {
             config,
             clock: Arc::new(SystemClock),
-            tools: Vec::new(),
-            prompts: Vec::new(),
-            resources: Vec::new(),
-            templates: Vec::new(),
+            own: OwnFeatures::default(),
+            load: None,
             changes: Changes::default(),
             fetcher: None,
             store: None,
@@ -313,7 +302,7 @@ impl Server {
         let mut listeners = JoinSet::new();
         listeners.spawn(connection::serve(
             self.public,
-            router::public(&self.app),
+            self.routes,
             self.max_connections,
             stop.clone(),
         ));
@@ -321,17 +310,18 @@ impl Server {
             let routes = admin::routes(&self.app);
             listeners.spawn(connection::serve(
                 admin,
-                routes,
+                Routes::new(routes),
                 ADMIN_CONNECTIONS,
                 stop.clone(),
             ));
         }
         let sweeper = tokio::spawn(keep_house(
             Arc::clone(&self.app.store),
-            self.app.keys.clone(),
+            self.keys,
             Arc::clone(&self.app.clock),
         ));
         let post = tokio::spawn(mcp::exchange_mail(Arc::clone(&self.app.mcp)));
+        let reloading = tokio::spawn(self.reloader.run());
         let mut tunnel = self.tunnel;
         let mut outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -343,7 +333,8 @@ impl Server {
         while !listeners.is_empty() {
             outcome = outcome.and(next_end(&mut listeners).await);
         }
-        self.app.upstreams.stop().await;
+        // It ends by the same token, and logs why if it does not.
+        let _ = reloading.await;
         sweeper.abort();
         post.abort();
         if let Some(tunnel) = tunnel {

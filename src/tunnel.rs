@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use axum::http::HeaderName;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::{Child, ChildStdin, Command},
@@ -14,6 +15,9 @@ use tokio::{
 };
 
 use crate::{model::resource::PublicUrl, web::listener_address::reachable};
+
+/// The header in which cloudflared names the client.
+pub(crate) const CLIENT_HEADER: HeaderName = HeaderName::from_static("cf-connecting-ip");
 
 /// How long cloudflared may take to print its URL.
 const URL_TIMEOUT: Duration = Duration::from_secs(30);

@@ -52,13 +52,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tunnel", &["model", "web"]),
     ("home", &["model", "web"]),
     // From here on is the root. It knows what the operator wants, and no room above does.
+    ("state", EVERYTHING_BELOW),
+    ("offering", EVERYTHING_BELOW),
     ("app", EVERYTHING_BELOW),
     ("router", EVERYTHING_BELOW),
     // A second, smaller house for the operator, put up beside the first.
     ("admin", EVERYTHING_BELOW),
+    ("reload", EVERYTHING_BELOW),
     ("server", EVERYTHING_BELOW),
-    // `admin` for the client that asks a running server, `app` for what is done without one.
-    ("cli", &["config", "telemetry", "admin", "app", "server"]),
+    // `admin` for the client that asks a running server, `state` for what is done without one.
+    ("cli", &["config", "telemetry", "admin", "state", "server"]),
     ("main", &["cli"]),
     // The map: it declares every room and exports what programs build a server with.
     ("lib", &[]),

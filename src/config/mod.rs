@@ -18,7 +18,7 @@ use std::{
     ffi::OsString,
     fmt,
     net::{IpAddr, SocketAddr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -32,7 +32,7 @@ use sources::RawSettings;
 
 use crate::{
     model::{
-        api::{Api, HttpTool},
+        api::{Api, ApiDocument, HttpTool},
         assertion_issuer::AssertionIssuer,
         client::Client,
         client_metadata::MetadataRules,
@@ -124,6 +124,8 @@ pub struct Config {
     pub upstreams: Vec<McpUpstream>,
     /// What the command line's own command finds in its environment.
     pub command_environment: Vec<(String, Credential)>,
+    /// The files that it was read from. When one of them changes, it is read anew.
+    pub files: Vec<PathBuf>,
     /// Tools that are one HTTP request each.
     pub http_tools: Vec<HttpTool>,
     /// APIs whose operations are tools.
@@ -252,6 +254,18 @@ pub struct Limits {
     pub sign_in_failure_decay: Duration,
 }
 
+/// What was read, or would be if it were there.
+fn files(raw: &RawSettings, directory: &Path, apis: &[Api]) -> Vec<PathBuf> {
+    let named = raw.get(settings::CONFIG_FILE.key);
+    let named = named.map(|file| directory.join(&file.text));
+    let dot_env = Some(directory.join(".env")).filter(|path| path.exists());
+    let described = apis.iter().filter_map(|api| match &api.document {
+        ApiDocument::File { path, .. } => Some(directory.join(path)),
+        ApiDocument::Url(_) => None,
+    });
+    named.into_iter().chain(dot_env).chain(described).collect()
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -271,7 +285,9 @@ impl Config {
         let mut errors = Vec::new();
         let raw = RawSettings::gather(flags, environment, directory, &mut errors);
         let environment = |name: &str| environment(name)?.into_string().ok();
-        Self::validate(&raw, &environment, directory, errors)
+        let mut config = Self::validate(&raw, &environment, directory, errors)?;
+        config.files = files(&raw, directory, &config.apis);
+        Ok(config)
     }
 
     /// Reads settings that a program holds itself, by key: `public_url`, `limits.clients` …
@@ -396,6 +412,7 @@ impl Config {
             dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
             http_tools,
+            files: Vec::new(),
             apis,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
             upstreams,

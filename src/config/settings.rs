@@ -23,7 +23,7 @@ pub struct Setting {
 impl Setting {
     /// The setting of that key. Every key in this crate's code is in the table; a test of each
     /// setting's default says so.
-    pub(super) fn of(key: &str) -> Option<&'static Self> {
+    pub(crate) fn of(key: &str) -> Option<&'static Self> {
         SETTINGS.iter().find(|setting| setting.key == key)
     }
 

@@ -9,13 +9,11 @@ mod file_limit;
 mod observed;
 mod places;
 mod progress;
+mod routes;
 
 use std::{convert::Infallible, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    http::{HeaderValue, header},
-};
+use axum::http::{HeaderValue, header};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
@@ -31,6 +29,7 @@ pub(crate) use file_limit::affordable;
 use observed::Observed;
 use places::Places;
 use progress::Progress;
+pub(crate) use routes::Routes;
 
 /// The request line and headers together, in bytes; beyond it hyper answers 431.
 const MAX_HEADER_BLOCK: usize = 32 * 1024;
@@ -47,12 +46,12 @@ const LOG_FAILURE_EVERY: Duration = Duration::from_secs(10);
 /// How often a draining connection is looked at.
 const DRAIN_TICK: Duration = Duration::from_millis(10);
 
-/// Accepts connections and serves `router` on them until `shutdown`; then accepts what still waits
+/// Accepts connections and serves `routes` on them until `shutdown`; then accepts what still waits
 /// in the queue, lets running requests finish, says of each answer that it is the connection's last,
 /// and returns.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    routes: Routes,
     max_connections: usize,
     shutdown: CancellationToken,
 ) -> io::Result<()> {
@@ -62,7 +61,7 @@ pub(crate) async fn serve(
     let start = |stream: TcpStream, peer: SocketAddr, place: Option<OwnedSemaphorePermit>| {
         let local = stream.local_addr().unwrap_or(local);
         let ends = Connection { peer, local };
-        let router = router.clone();
+        let routes = routes.clone();
         // One of its own: every poll of a connection looks at it, under its lock.
         let shutdown = shutdown.child_token();
         let progress = Arc::new(Progress::new());
@@ -70,7 +69,7 @@ pub(crate) async fn serve(
         let task = connections.spawn({
             let progress = Arc::clone(&progress);
             async move {
-                drive(stream, ends, router, progress, shutdown).await;
+                drive(stream, ends, routes, progress, shutdown).await;
                 drop(place);
             }
         });
@@ -136,7 +135,7 @@ fn queued<T>(mut accept: impl FnMut() -> io::Result<T>) -> impl Iterator<Item = 
 async fn drive(
     stream: TcpStream,
     ends: Connection,
-    router: Router,
+    routes: Routes,
     progress: Arc<Progress>,
     shutdown: CancellationToken,
 ) {
@@ -153,7 +152,7 @@ async fn drive(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let progress = Arc::clone(&handling);
         let ending = ending.clone();
-        let mut router = router.clone();
+        let mut router = routes.now();
         let mut request = exchange::question(request, &progress);
         request.extensions_mut().insert(ends);
         async move {

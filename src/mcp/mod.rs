@@ -79,7 +79,7 @@ pub struct McpState {
     /// Cancelled when the server shuts down; streams end then.
     pub shutdown: CancellationToken,
     /// What this room keeps for itself.
-    pub internal: McpInternal,
+    pub internal: Arc<McpInternal>,
 }
 
 /// What the room keeps for itself.

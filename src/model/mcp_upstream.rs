@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use crate::secret::Credential;
 
 /// One server behind this one.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct McpUpstream {
     /// What it is called, and what its tools and prompts are prefixed with; `None`: it is the only
     /// one, and its names are left as they are.
@@ -23,7 +23,7 @@ pub struct McpUpstream {
 }
 
 /// How a server is reached.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reach {
     /// By Streamable HTTP.
     Http {
@@ -44,7 +44,7 @@ pub enum Reach {
 }
 
 /// What of a server is offered.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Selection {
     /// Patterns of the tools and prompts that are offered; empty: all.
     pub allow: Vec<String>,
@@ -55,7 +55,7 @@ pub struct Selection {
 }
 
 /// How much of a server there may be.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamLimits {
     /// How long it may say nothing while a call runs.
     pub timeout: Duration,

@@ -3,6 +3,7 @@
 mod commands;
 mod limits;
 mod logs;
+mod reload;
 mod settings;
 mod shutdown;
 mod start;

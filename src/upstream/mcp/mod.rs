@@ -89,6 +89,12 @@ impl McpUpstreams {
         })
     }
 
+    /// Whether they are those of `settings`.
+    pub fn are(&self, settings: &[McpUpstream]) -> bool {
+        let ours = self.upstreams.iter().map(|upstream| upstream.settings());
+        ours.eq(settings)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.upstreams.is_empty()

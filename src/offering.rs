@@ -1,0 +1,103 @@
+//! What is offered, made from the program, the configuration and what stands behind the server; and
+//! made anew when one of them changes.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::{
+    mcp::feature::{
+        BestPersonLookerUpper, Changes, Features, Offered, Prompt, RegistryError, Resource,
+        ResourceTemplate, Tool,
+    },
+    model::{api::HttpTool, scope::ScopeCatalogue},
+    upstream::{self, Described, Surroundings, mcp::McpUpstreams},
+};
+
+/// What a program offers by itself.
+#[derive(Default)]
+pub(crate) struct OwnFeatures {
+    pub(crate) tools: Vec<Arc<dyn Tool>>,
+    pub(crate) prompts: Vec<Arc<dyn Prompt>>,
+    pub(crate) resources: Vec<Arc<dyn Resource>>,
+    pub(crate) templates: Vec<Arc<dyn ResourceTemplate>>,
+}
+
+/// Where everything that is offered comes from.
+#[derive(Clone)]
+pub(crate) struct Sources {
+    pub(crate) scopes: Arc<ScopeCatalogue>,
+    pub(crate) own: Arc<OwnFeatures>,
+    pub(crate) http_tools: Arc<[HttpTool]>,
+    pub(crate) apis: Arc<[Described]>,
+    pub(crate) surroundings: Surroundings,
+    pub(crate) upstreams: Arc<McpUpstreams>,
+}
+
+impl Sources {
+    /// Everything that is offered now. Without tools and upstreams it is the example tool.
+    pub(crate) fn features(&self) -> Result<Features, RegistryError> {
+        let mut features = Features::new(Arc::clone(&self.scopes));
+        for tool in &self.own.tools {
+            features.add_tool(Arc::clone(tool))?;
+        }
+        for prompt in &self.own.prompts {
+            features.add_prompt(Arc::clone(prompt))?;
+        }
+        for resource in &self.own.resources {
+            features.add_resource(Arc::clone(resource))?;
+        }
+        for template in &self.own.templates {
+            features.add_template(Arc::clone(template));
+        }
+        let (http_tools, apis) = (&self.http_tools, &self.apis);
+        for left_out in upstream::offer(&mut features, http_tools, apis, &self.surroundings) {
+            tracing::warn!("not offered: {left_out}");
+        }
+        let has_apis = !(http_tools.is_empty() && apis.is_empty());
+        if features.has_no_tools() && !has_apis && self.upstreams.is_empty() {
+            features.add_tool(Arc::new(BestPersonLookerUpper))?;
+        }
+        self.upstreams.offer(&mut features);
+        Ok(features)
+    }
+}
+
+/// What is offered, and where it comes from at the moment.
+pub(crate) struct Offering {
+    pub(crate) offered: Arc<Offered>,
+    sources: Mutex<Sources>,
+}
+
+impl Offering {
+    /// Offers what comes from `sources`. `changes` tells clients when that becomes something else.
+    pub(crate) fn of(sources: Sources, changes: Changes) -> Result<Arc<Self>, RegistryError> {
+        let offered = Offered::new(sources.features()?, changes);
+        Ok(Arc::new(Self {
+            offered: Arc::new(offered),
+            sources: Mutex::new(sources),
+        }))
+    }
+
+    /// From now on it comes from elsewhere. If it cannot, everything stays as it was.
+    pub(crate) fn change(&self, sources: Sources) -> Result<(), RegistryError> {
+        // One after the other, so that the last to be made is the last to be offered.
+        let mut current = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        self.offered.replace(sources.features()?);
+        *current = sources;
+        Ok(())
+    }
+
+    /// Something behind the server has changed.
+    fn renew(&self) {
+        let current = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        match current.features() {
+            Ok(features) => self.offered.replace(features),
+            Err(error) => tracing::error!(error = %error, "nothing can be offered anew"),
+        }
+    }
+
+    /// Reaches these upstreams, and offers everything anew whenever one of them changes.
+    pub(crate) async fn reach(self: &Arc<Self>, upstreams: &McpUpstreams) {
+        let offering = Arc::clone(self);
+        upstreams.start(Arc::new(move || offering.renew())).await;
+    }
+}
