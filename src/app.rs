@@ -121,6 +121,7 @@ impl App {
             public_url: public_url.clone(),
             scopes,
             offered: Arc::clone(&parts.offered),
+            audit: config.audit_arguments,
             session_ttl: config.lifetimes.mcp_session,
             shutdown: parts.shutdown.clone(),
             internal: Arc::clone(&parts.mcp),

@@ -63,7 +63,10 @@ fn the_example_copied_unchanged_changes_nothing() {
     fs::write(copied.path().join(".env"), ENV_EXAMPLE).unwrap();
     let config = |directory: &TempDir| {
         let config = Config::load(&HashMap::new(), &|_| None, directory.path());
-        format!("{:#?}", config.unwrap())
+        let mut config = config.unwrap();
+        // Where it was read from is not what it says.
+        config.files.clear();
+        format!("{config:#?}")
     };
     assert_eq!(config(&copied), config(&empty));
 

@@ -34,6 +34,7 @@ use crate::{
     model::{
         api::{Api, ApiDocument, HttpTool},
         assertion_issuer::AssertionIssuer,
+        audit_arguments::AuditArguments,
         client::Client,
         client_metadata::MetadataRules,
         mcp_upstream::{McpUpstream, Reach},
@@ -136,6 +137,8 @@ pub struct Config {
     pub log_filter: String,
     /// How it is logged; `None`: pretty on a terminal, JSON elsewhere.
     pub log_format: Option<LogFormat>,
+    /// What is recorded of the arguments of calls.
+    pub audit_arguments: AuditArguments,
 }
 
 /// Where the private listener listens.
@@ -322,21 +325,7 @@ impl Config {
         errors: Vec<ConfigError>,
     ) -> Result<Self, ConfigErrors> {
         let mut read = Reader { raw, errors };
-        let insecure_allowed = read.value("allow_insecure_public_url", switch, false);
-        let public_url = read.optional("public_url", |text| {
-            PublicUrl::parse(text).map_err(|error: PublicUrlError| error.to_string())
-        });
-        if let Some(url) = &public_url
-            && !url.is_https()
-            && !url.is_loopback()
-            && !insecure_allowed
-        {
-            read.refuse(
-                "public_url",
-                "http is for loopback only: tokens would travel in clear; use https \
-                 (--allow-insecure-public-url, ALLOW_INSECURE_PUBLIC_URL=on, if you must)",
-            );
-        }
+        let public_url = read.public_url();
         let listen = read.value("listen", address, UNSPECIFIED);
         let admin = read.admin_listener();
         // Where nobody chose it, the server runs without: the public listener has the address then.
@@ -420,6 +409,11 @@ impl Config {
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
             log_format: read.optional("log_format", log_format),
+            audit_arguments: read.value(
+                "audit_arguments",
+                audit_arguments,
+                AuditArguments::default(),
+            ),
         };
         if read.errors.is_empty() {
             Ok(config)
@@ -529,6 +523,21 @@ impl Reader<'_> {
             _ => {}
         }
         Registration::Off
+    }
+
+    fn public_url(&mut self) -> Option<PublicUrl> {
+        let insecure_allowed = self.value("allow_insecure_public_url", switch, false);
+        let url = self.optional("public_url", |text| {
+            PublicUrl::parse(text).map_err(|error: PublicUrlError| error.to_string())
+        })?;
+        if !url.is_https() && !url.is_loopback() && !insecure_allowed {
+            self.refuse(
+                "public_url",
+                "http is for loopback only: tokens would travel in clear; use https \
+                 (--allow-insecure-public-url, ALLOW_INSECURE_PUBLIC_URL=on, if you must)",
+            );
+        }
+        Some(url)
     }
 
     /// The upstream that is named alone, or those of the file.
@@ -755,6 +764,14 @@ fn log_filter(text: &str) -> Result<String, String> {
     tracing_subscriber::EnvFilter::try_new(text)
         .map(|_| text.to_owned())
         .map_err(|error| format!("is not a log filter such as info or hyper=debug: {error}"))
+}
+
+fn audit_arguments(text: &str) -> Result<AuditArguments, String> {
+    match text {
+        "names" => Ok(AuditArguments::Names),
+        "values" => Ok(AuditArguments::Values),
+        _ => Err("must be names or values".to_owned()),
+    }
 }
 
 fn log_format(text: &str) -> Result<LogFormat, String> {

@@ -309,6 +309,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         "pretty on a terminal, else json",
         "pretty or json, on standard error",
     ),
+    everywhere(
+        "audit_arguments",
+        "audit-arguments",
+        "AUDIT_ARGUMENTS",
+        "names",
+        "what the record of each call holds of its arguments: names, or values too",
+    ),
     in_file(
         "limits.connections",
         "10000",

@@ -152,11 +152,11 @@ async fn drive(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         let progress = Arc::clone(&handling);
         let ending = ending.clone();
-        let mut router = routes.now();
+        let mut rooms = routes.now();
         let mut request = exchange::question(request, &progress);
         request.extensions_mut().insert(ends);
         async move {
-            let mut response = router.call(request).await?;
+            let mut response = rooms.call(request).await?;
             if ending.is_cancelled() {
                 // RFC 9112 §9.6: nothing more is to be sent on it.
                 let close = HeaderValue::from_static("close");

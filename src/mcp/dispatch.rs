@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     asking::Asker,
+    audit::Record,
     era::Era,
     feature::{
         CallError, Capability, Completing, Completion, Context, Features, RegisteredPrompt,
@@ -210,12 +211,26 @@ async fn call_tool(
     context: &Context,
     era: Era,
 ) -> Outcome {
+    let mut record = Record::begin(tool, &arguments, context);
+    let outcome = result_of(tool, arguments, context, era).await;
+    if let Some(record) = &mut record {
+        record.end(&outcome);
+    }
+    tool_result(outcome?, era)
+}
+
+async fn result_of(
+    tool: &RegisteredTool,
+    arguments: Value,
+    context: &Context,
+    era: Era,
+) -> Result<ToolResult, Fault> {
     let is_task = matches!(context.asker, Asker::Task(_));
     if tool.definition.task == TaskSupport::Required && !is_task {
         return Err(Fault::Capability(Capability::Tasks));
     }
     if let Some(refusal) = tool.refuse(&arguments) {
-        return tool_result(refusal, era);
+        return Ok(refusal);
     }
     let Value::Object(arguments) = arguments else {
         unreachable!("it was made from an object, and no schema changes it");
@@ -235,7 +250,7 @@ async fn call_tool(
         return Err(RpcError::new(INTERNAL_ERROR, message).into());
     }
     move_meta(&mut result.extra, context, era);
-    tool_result(result, era)
+    Ok(result)
 }
 
 /// Where every answer has a `_meta` of ours, that of the result becomes part of it.

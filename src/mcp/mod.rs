@@ -3,6 +3,7 @@
 //! It knows of authorization only what [`access`](crate::access) says of a token.
 
 mod asking;
+mod audit;
 mod dispatch;
 pub mod era;
 mod exchange;
@@ -36,6 +37,7 @@ use crate::{
     access::VerifyAccessToken,
     clock::Clock,
     model::{
+        audit_arguments::AuditArguments,
         resource::{MCP_PATH, PublicUrl},
         scope::ScopeCatalogue,
     },
@@ -74,6 +76,8 @@ pub struct McpState {
     pub origins: Arc<AllowedOrigins>,
     /// Names under which we may be called.
     pub hosts: Arc<AllowedHosts>,
+    /// What is recorded of the arguments of calls.
+    pub audit: AuditArguments,
     /// How long a session may be idle.
     pub session_ttl: Duration,
     /// Cancelled when the server shuts down; streams end then.

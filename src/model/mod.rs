@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod assertion_issuer;
+pub mod audit_arguments;
 pub mod authorization;
 pub mod client;
 pub mod client_document;

@@ -35,6 +35,10 @@ impl Tool for RequestTool {
         self.scope.clone()
     }
 
+    fn upstream(&self) -> Option<&str> {
+        Some(&self.site.name)
+    }
+
     async fn call(
         &self,
         arguments: Map<String, Value>,

@@ -1,5 +1,6 @@
 //! The real binary: start, settings, commands, logs, the tunnel, and the end.
 
+mod audit;
 mod commands;
 mod limits;
 mod logs;

@@ -21,7 +21,10 @@ use crate::{
         jsonrpc::RpcError,
         outlet::{Outgoing, Outlet},
     },
-    model::{client::ClientId, grant::GrantId, scope::ScopeSet, user::UserId},
+    model::{
+        audit_arguments::AuditArguments, client::ClientId, grant::GrantId, scope::ScopeSet,
+        user::UserId,
+    },
 };
 
 /// Why a handler stopped without a result. Handlers pass it on with `?`.
@@ -146,6 +149,8 @@ pub struct Context {
     pub(in crate::mcp) asker: Asker,
     pub(in crate::mcp) answers: Mutex<Answers>,
     pub(in crate::mcp) hints: Mutex<Hints>,
+    /// What is recorded of its arguments.
+    pub(in crate::mcp) audit: AuditArguments,
 }
 
 /// What the answer to a request says beside its result.
@@ -214,6 +219,7 @@ impl Context {
             asker: Asker::Nobody,
             answers: Mutex::default(),
             hints: Mutex::default(),
+            audit: AuditArguments::default(),
         }
     }
 

@@ -69,6 +69,11 @@ pub trait Tool: Send + Sync + 'static {
         None
     }
 
+    /// What stands behind it, for the record of its calls.
+    fn upstream(&self) -> Option<&str> {
+        None
+    }
+
     /// Asks what has to be known before the work begins, for a tool whose calls may become
     /// [tasks](TaskSupport): a question here is put in the answer to the call itself. The answers are
     /// there, under their keys, when [`call`](Self::call) asks again.

@@ -55,6 +55,7 @@ pub(super) fn context(
         asker,
         answers: Mutex::default(),
         hints: Mutex::default(),
+        audit: exchange.mcp.audit,
     }
 }
 

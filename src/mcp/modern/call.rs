@@ -135,6 +135,7 @@ fn context(modern: &Modern<'_>, outlet: Outlet, answers: Answers) -> Context {
         asker: Asker::Rounds(OpenQuestions::default()),
         answers: Mutex::new(answers),
         hints: Mutex::default(),
+        audit: modern.exchange.mcp.audit,
     }
 }
 

@@ -55,6 +55,10 @@ impl Tool for ProxiedTool {
         true
     }
 
+    fn upstream(&self) -> Option<&str> {
+        Some(&self.upstream.label)
+    }
+
     async fn call(
         &self,
         arguments: Map<String, Value>,
