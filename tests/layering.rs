@@ -39,7 +39,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["secret", "clock", "jose", "model", "web", "access", "store"],
     ),
     // It passes on what clients of `mcp` want, over connections that belong to their grants.
-    ("upstream", &["secret", "model", "mcp"]),
+    ("upstream", &["model", "mcp"]),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),
     // It tells the rooms who is at the other end of a connection.
