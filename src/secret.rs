@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     fmt,
     hash::{BuildHasherDefault, Hash, Hasher},
+    sync::Arc,
 };
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -219,17 +220,18 @@ impl fmt::Debug for ServerKey {
     }
 }
 
-/// What this server shows to another one, or hands to a program, because the operator said so.
+/// What this server shows to an upstream: a key, a token, a password. It is kept as it is, because it
+/// has to be said.
 #[derive(Clone)]
-pub struct Credential(Box<str>);
+pub struct Credential(Arc<str>);
 
 impl Credential {
-    /// One that the operator configured.
-    pub fn configured(text: impl Into<Box<str>>) -> Self {
+    /// One that the operator was given.
+    pub fn given(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
 
-    /// The credential itself, for whoever it is meant for.
+    /// The credential itself, for the header that carries it.
     pub fn expose(&self) -> &str {
         &self.0
     }
@@ -296,6 +298,8 @@ mod tests {
             format!("{:?}", Passcode::generate()),
             "Passcode([redacted])"
         );
+        let credential = Credential::given("k-1");
+        assert_eq!(format!("{credential:?}"), "Credential([redacted])");
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod fetch;
 mod gateway;
 mod gateway_bridges;
 mod gateway_children;
+mod gateway_real;
 mod gateway_several;
 mod gotchas;
 mod hostile_input;

@@ -168,7 +168,7 @@ pub(super) fn url(text: &str) -> Result<Arc<str>, String> {
 pub(super) fn authorization(text: &str) -> Result<Credential, String> {
     let is_good = |b: u8| (0x20..0x7f).contains(&b);
     if text.bytes().all(is_good) {
-        Ok(Credential::configured(text))
+        Ok(Credential::given(text))
     } else {
         Err("authorization must be the value of a header, such as Bearer TOKEN".to_owned())
     }
@@ -181,7 +181,7 @@ fn child_environment(
     let written = texts(table, "environment")?;
     let written = written.into_iter();
     let mut variables: Vec<_> = written
-        .map(|(name, value)| (name, Credential::configured(value)))
+        .map(|(name, value)| (name, Credential::given(value)))
         .collect();
     for name in table.list("pass_environment")? {
         variables.push(passed(&name, environment)?);
@@ -195,7 +195,7 @@ pub(super) fn passed(
     environment: &dyn Fn(&str) -> Option<String>,
 ) -> Result<(String, Credential), String> {
     let value = environment(name).ok_or_else(|| format!("the variable {name} is not set"))?;
-    Ok((name.to_owned(), Credential::configured(value)))
+    Ok((name.to_owned(), Credential::given(value)))
 }
 
 fn texts(table: &Table, key: &str) -> Result<BTreeMap<String, String>, String> {
