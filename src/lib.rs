@@ -8,7 +8,8 @@
 //! person at the browser and does not know OAuth. [`store`] knows atomic steps and does not know
 //! HTTP; it has an engine in memory and one over SQLite or Postgres. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
 //! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`dpop`] how a client
-//! proves that it holds a key, [`web`] the manners that all rooms share. [`config`] is what the
+//! proves that it holds a key, [`web`] the manners that all rooms share, [`upstream`] what stands
+//! behind the tools when it is another server. [`config`] is what the
 //! operator wants; only the root turns it into the small settings that rooms get. Who may name
 //! whom is a table in `tests/layering.rs`.
 //!

@@ -231,7 +231,7 @@ impl Credential {
         Self(text.into())
     }
 
-    /// The credential itself, for whoever it is meant for.
+    /// The credential itself, for the header that carries it.
     pub fn expose(&self) -> &str {
         &self.0
     }

@@ -175,11 +175,11 @@ async fn handle_work(features: &Features, work: Work, context: &Context, era: Er
         }
         Work::Read { uri } => match features.read(&uri, context).await? {
             Some(contents) => {
-                let mut read = json!({ "contents": contents });
+                let mut read = Map::from_iter([("contents".to_owned(), json!(contents))]);
                 if era != Era::Modern {
                     let meta = std::mem::take(&mut context.lock_hints().meta);
                     if !meta.is_empty() {
-                        read["_meta"] = Value::Object(meta);
+                        read.insert("_meta".to_owned(), Value::Object(meta));
                     }
                 }
                 to_json(&read)

@@ -20,11 +20,13 @@ use tokio::{
     time::timeout,
 };
 
-use super::{McpClient, ModernClient, PATIENCE, TestServer, connect};
+use super::{McpClient, ModernClient, PATIENCE, TestServer, config_file, connect};
 
 /// A server with all of it, and what its tools tell the story.
 pub(crate) struct Workshop {
     server: TestServer,
+    /// Where the tools are, if they are not in the server itself.
+    behind: Option<TestServer>,
     happenings: mpsc::UnboundedReceiver<&'static str>,
     gate: Arc<Semaphore>,
 }
@@ -67,9 +69,32 @@ impl Workshop {
         let server = TestServer::offering(settings, move |builder| offer(builder, &probe)).await;
         Self {
             server,
+            behind: None,
             happenings,
             gate,
         }
+    }
+
+    /// Behind a gateway, which is what the story meets. `more`: what the gateway's file says of it
+    /// besides.
+    pub(crate) async fn behind_a_gateway(more: &str) -> Self {
+        Self::open().await.put_behind_a_gateway(more).await
+    }
+
+    /// The same for one that is there already.
+    pub(crate) async fn put_behind_a_gateway(mut self, more: &str) -> Self {
+        let token = connect(&self).await.tokens.access;
+        let url = self.url("/mcp");
+        let file =
+            format!("[[upstreams]]\nurl = \"{url}\"\nauthorization = \"Bearer {token}\"\n{more}\n");
+        let gateway = TestServer::configured(config_file(&file), |builder| builder).await;
+        self.behind = Some(std::mem::replace(&mut self.server, gateway));
+        self
+    }
+
+    /// The server that the tools are in, behind the gateway.
+    pub(crate) fn behind(&self) -> &TestServer {
+        self.behind.as_ref().expect("a gateway")
     }
 
     /// One of several with the same store, under one name.
@@ -82,6 +107,7 @@ impl Workshop {
             TestServer::offering(settings, move |builder| offer(builder.store(store), &probe));
         Self {
             server: server.await,
+            behind: None,
             happenings,
             gate,
         }
@@ -98,6 +124,7 @@ impl Workshop {
         let server = TestServer::offering(settings, move |builder| offer(builder, &probe));
         Self {
             server: server.await,
+            behind: None,
             happenings,
             gate,
         }
@@ -116,6 +143,7 @@ impl Workshop {
         let server = TestServer::configured(config, move |builder| offer(builder, &probe)).await;
         Self {
             server,
+            behind: None,
             happenings,
             gate,
         }

@@ -109,6 +109,20 @@ impl ClientCapabilities {
 }
 
 impl Capability {
+    /// What is missing, as an error of 2026-07-28 says it.
+    pub fn read_missing(data: &Value) -> Option<Self> {
+        let declared = ClientCapabilities::read(data.get("requiredCapabilities")?);
+        let known = [
+            Self::ElicitationUrl,
+            Self::ElicitationForm,
+            Self::Sampling,
+            Self::Roots,
+        ];
+        known
+            .into_iter()
+            .find(|capability| declared.contains(*capability))
+    }
+
     /// As a client would have to declare it.
     pub(in crate::mcp) fn declaration(self) -> Value {
         match self {

@@ -136,7 +136,13 @@ impl Features {
         let extra = tool.extra();
         let described = Era::ALL
             .into_iter()
-            .map(|era| (era, described(&wire::tool(&definition, era), &extra)))
+            .map(|era| {
+                let mut extra = extra.clone();
+                if !era.has_tool_annotations() {
+                    extra.remove("annotations");
+                }
+                (era, described(&wire::tool(&definition, era), &extra))
+            })
             .collect();
         let is_listed = tool.is_listed();
         let requirement = match tool.scope() {

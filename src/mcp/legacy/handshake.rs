@@ -43,8 +43,10 @@ pub(super) async fn initialize<'a>(
         "capabilities": dispatch::capabilities(exchange.features, era),
         "serverInfo": dispatch::server_info(era),
     });
-    if let Some(instructions) = exchange.features.instructions() {
-        result["instructions"] = json!(instructions);
+    if let (Some(instructions), Some(result)) =
+        (exchange.features.instructions(), result.as_object_mut())
+    {
+        result.insert("instructions".to_owned(), json!(instructions));
     }
     let client = ClientCapabilities::read(&params.capabilities);
     let session = sessions::begin(exchange.mcp, exchange.authorization, version, client).await?;

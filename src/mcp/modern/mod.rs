@@ -121,8 +121,8 @@ fn discover(modern: &Modern<'_>) -> Vec<u8> {
         capabilities.insert("extensions".to_owned(), json!({ TASKS_EXTENSION: {} }));
     }
     let mut result = json!({ "supportedVersions": [MODERN], "capabilities": capabilities });
-    if let Some(instructions) = features.instructions() {
-        result["instructions"] = json!(instructions);
+    if let (Some(instructions), Some(result)) = (features.instructions(), result.as_object_mut()) {
+        result.insert("instructions".to_owned(), json!(instructions));
     }
     complete(
         result.to_string().into_bytes(),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rmcp::{
-    Peer, RoleClient,
+    ErrorData, Peer, RoleClient,
     model::{
         CancelledNotification, CancelledNotificationParam, ClientNotification, ErrorCode,
         RequestId, ServerResult,
@@ -20,10 +20,13 @@ use super::{
     connection::{Lease, Sent, is_lost_session, short},
     routes::{Asked, Event, Routes},
 };
-use crate::mcp::feature::{CallError, Context};
+use crate::mcp::feature::{CallError, Capability, Context};
 
 /// What an upstream asks within so long of its last question is asked together.
 const TOGETHER: Duration = Duration::from_millis(5);
+
+/// `MissingRequiredClientCapability` of 2026-07-28.
+const MISSING_CAPABILITY: i32 = -32021;
 
 /// Why there is no result.
 #[derive(Debug)]
@@ -207,11 +210,7 @@ impl Running {
 /// What an error of rmcp means.
 pub(super) fn failure(error: ServiceError) -> Failure {
     match error {
-        ServiceError::McpError(error) => Failure::Rpc {
-            code: error.code.0,
-            message: error.message.into_owned(),
-            data: error.data,
-        },
+        ServiceError::McpError(error) => refused(error),
         ServiceError::Timeout { .. } => Failure::Unavailable("it does not answer".to_owned()),
         ServiceError::UnexpectedResponse => {
             Failure::Unavailable("its answer cannot be read".to_owned())
@@ -221,6 +220,20 @@ pub(super) fn failure(error: ServiceError) -> Failure {
             Failure::Unavailable("it cannot be reached".to_owned())
         }
         _ => Failure::Unavailable("it ended while the call ran".to_owned()),
+    }
+}
+
+fn refused(error: ErrorData) -> Failure {
+    if error.code.0 == MISSING_CAPABILITY
+        && let Some(missing) = error.data.as_ref().and_then(Capability::read_missing)
+    {
+        // Each revision has its own way to say it.
+        return Failure::Stop(CallError::missing(missing));
+    }
+    Failure::Rpc {
+        code: error.code.0,
+        message: error.message.into_owned(),
+        data: error.data,
     }
 }
 

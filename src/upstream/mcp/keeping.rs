@@ -41,6 +41,7 @@ pub(super) async fn keep(upstream: Arc<Upstream>, changed: Arc<dyn Fn() + Send +
         failures = failures.and_another();
         if upstream.known().down.is_none() {
             tracing::warn!(
+                event = "upstream_down",
                 upstream = &*upstream.label,
                 why = &*why,
                 "an upstream is down; its tools are not listed until it is back"
@@ -97,7 +98,12 @@ async fn attend(
             }
         }
         if before.down.is_some() {
-            tracing::info!(upstream = &*upstream.label, tools, "an upstream is there");
+            tracing::info!(
+                event = "upstream_up",
+                upstream = &*upstream.label,
+                tools,
+                "an upstream is there"
+            );
         }
         tokio::select! {
             () = lease.ended.cancelled() => return Ok(()),

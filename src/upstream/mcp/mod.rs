@@ -209,8 +209,10 @@ impl McpUpstreams {
         // Behind everything that is listed.
         for upstream in &self.upstreams {
             if upstream.known().catalogue.has("resources") {
-                let upstream = Arc::clone(upstream);
-                features.add_template(Arc::new(Others { upstream }));
+                features.add_template(Arc::new(Others {
+                    upstream: Arc::clone(upstream),
+                    is_alone: self.upstreams.len() == 1,
+                }));
             }
         }
         if !instructions.is_empty() {

@@ -137,10 +137,9 @@ impl Pool {
                     return Ok(slot.state.clone());
                 }
                 State::Ready(_) if now - slot.since >= GOOD => {}
-                // One that ends soon after it has begun will do so again.
-                State::Ready(_) => failures = slot.failures,
                 State::Failed(why) if now < slot.failures.until() => return Err(Arc::clone(why)),
-                State::Failed(_) => failures = slot.failures,
+                // One that ends soon after it has begun will do so again.
+                State::Ready(_) | State::Failed(_) => failures = slot.failures,
             }
         } else if slots.len() >= self.connector.settings.limits.connections {
             Self::make_room(&mut slots)?;

@@ -134,6 +134,8 @@ impl ProxiedTemplate {
 /// It comes after all that is listed, and is not listed itself.
 pub(super) struct Others {
     pub(super) upstream: Arc<Upstream>,
+    /// Whether there is no other upstream.
+    pub(super) is_alone: bool,
 }
 
 #[async_trait]
@@ -159,10 +161,12 @@ impl ResourceTemplate for Others {
     ) -> Result<Option<Vec<ResourceContents>>, CallError> {
         match read_from(&self.upstream, uri, context).await {
             Ok(contents) => Ok(Some(contents)),
-            Err(Failure::Unavailable(_)) => Ok(None),
-            Err(Failure::Rpc { code, .. }) if matches!(code, NOT_FOUND | INVALID_PARAMS) => {
-                Ok(None)
-            }
+            Err(Failure::Rpc {
+                code: NOT_FOUND | INVALID_PARAMS,
+                ..
+            }) => Ok(None),
+            // Another one may know it.
+            Err(Failure::Unavailable(_)) if !self.is_alone => Ok(None),
             Err(failure) => Err(failure.into_call_error(&self.upstream.label)),
         }
     }

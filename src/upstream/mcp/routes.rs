@@ -246,10 +246,14 @@ impl Routes {
         match message {
             Some(Message { method: None, .. }) => Streamed::Answer(event),
             Some(Message {
-                method: Some("notifications/message"),
+                method: Some(method @ ("notifications/message" | "notifications/progress")),
                 params: Some(params),
             }) => {
-                self.log(Some(call), params);
+                if method == "notifications/message" {
+                    self.log(Some(call), params);
+                } else if let Some(progress) = progress(&params) {
+                    self.lock().send(call, progress);
+                }
                 // It counts as the last event all the same.
                 Streamed::Event(Sse {
                     data: None,
@@ -269,6 +273,15 @@ impl Routes {
     pub(super) fn call_after(&self, event: &str) -> Option<RequestId> {
         self.lock().last_events.get(event).cloned()
     }
+}
+
+fn progress(params: &Value) -> Option<Event> {
+    let message = params.get("message").and_then(Value::as_str);
+    Some(Event::Progress {
+        progress: params.get("progress")?.as_f64()?,
+        total: params.get("total").and_then(Value::as_f64),
+        message: message.map(str::to_owned),
+    })
 }
 
 /// What an event of a call's stream is.

@@ -179,9 +179,10 @@ impl Upstream {
                 Failure::Unavailable("it asked for what cannot be passed on".to_owned())
             })?;
             // A key that was used in an earlier round is another question now.
-            let ours = match seen.contains(key) {
-                true => format!("{key}.{}", seen.len()),
-                false => key.clone(),
+            let ours = if seen.contains(key) {
+                format!("{key}.{}", seen.len())
+            } else {
+                key.clone()
             };
             keys.push((ours.clone(), key.clone()));
             questions.push((ours, question));

@@ -1,4 +1,5 @@
-//! Subscriptions to resources: one with the upstream for however many there are here.
+//! Subscriptions to resources: one with the upstream for however many there are here, on the
+//! connection of whoever was the first.
 
 use std::{
     collections::HashMap,
@@ -26,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The subscriptions of one upstream that somebody still keeps.
 #[derive(Default)]
-pub(super) struct Watching(Mutex<HashMap<(Key, String), Weak<Guard>>>);
+pub(super) struct Watching(Mutex<HashMap<String, Weak<Guard>>>);
 
 /// Kept by everybody who is subscribed. When nobody is any more, the upstream is told.
 struct Guard {
@@ -42,12 +43,12 @@ enum Subscribed {
 }
 
 impl Watching {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Key, String), Weak<Guard>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Weak<Guard>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn existing(&self, key: &(Key, String)) -> Option<Arc<Guard>> {
-        self.lock().get(key)?.upgrade()
+    fn existing(&self, uri: &str) -> Option<Arc<Guard>> {
+        self.lock().get(uri)?.upgrade()
     }
 }
 
@@ -62,8 +63,7 @@ impl Upstream {
             // It never tells, so there is nothing to wait for.
             return Ok(Watch::new(()));
         }
-        let key = (Key::of(context, self.settings().shared), uri.to_owned());
-        if let Some(guard) = self.watching.existing(&key) {
+        if let Some(guard) = self.watching.existing(uri) {
             return Ok(Watch::new(guard));
         }
         let in_words = |failure: Failure| failure.into_call_error(&self.label);
@@ -76,8 +76,9 @@ impl Upstream {
         {
             let mut watching = self.watching.lock();
             watching.retain(|_, guard| guard.strong_count() > 0);
-            watching.insert(key.clone(), Arc::downgrade(&guard));
+            watching.insert(uri.to_owned(), Arc::downgrade(&guard));
         }
+        let key = (Key::of(context, self.settings().shared), uri.to_owned());
         let keeping = keep(Arc::clone(self), key, lease, subscribed, stop);
         self.connector.tasks.spawn(keeping);
         Ok(Watch::new(guard))
@@ -117,7 +118,7 @@ async fn keep(
             () = hear(&upstream, &lease, &mut subscribed) => true,
         };
         if !lost {
-            let is_wanted_again = upstream.watching.existing(&key).is_some();
+            let is_wanted_again = upstream.watching.existing(&key.1).is_some();
             if matches!(subscribed, Subscribed::Session) && !is_wanted_again {
                 let params = Map::from_iter([("uri".to_owned(), json!(key.1))]);
                 let _ = lease

@@ -1,0 +1,166 @@
+//! Several MCP servers behind this one: names, selections, limits, and those that are down.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use crate::{
+    gateway_children::child,
+    support::{ModernClient, PATIENCE, TestServer, Workshop, config_file, connect},
+};
+
+/// The table of a workshop.
+async fn table(name: &str, shop: &Workshop, more: &str) -> String {
+    let token = connect(shop).await.tokens.access;
+    let url = shop.url("/mcp");
+    format!(
+        "[[upstreams]]\nname = \"{name}\"\nurl = \"{url}\"\nauthorization = \"Bearer {token}\"\n{more}\n"
+    )
+}
+
+async fn gateway(tables: &[String]) -> (TestServer, ModernClient) {
+    let gateway = TestServer::configured(config_file(&tables.join("\n")), |builder| builder).await;
+    let token = connect(&gateway).await.tokens.access;
+    let mcp = ModernClient::new(&gateway, &token);
+    (gateway, mcp)
+}
+
+async fn tools(mcp: &ModernClient) -> Vec<String> {
+    let listed = mcp.result("tools/list", &json!({})).await;
+    let tools = listed["tools"].as_array().unwrap().iter();
+    tools
+        .map(|tool| tool["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Waits until the list of tools is as it should be.
+async fn listed(mcp: &ModernClient, is_right: impl Fn(&[String]) -> bool) {
+    let deadline = Instant::now() + PATIENCE * 2;
+    loop {
+        let tools = tools(mcp).await;
+        if is_right(&tools) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{tools:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn names_are_prefixed_and_come_in_the_order_of_the_file() {
+    let (first, second) = (Workshop::open().await, Workshop::open().await);
+    let selected =
+        "allow = [\"ec*\", \"ask*\"]\ndeny = [\"*_twice\"]\nrename = { ask = \"question\" }";
+    let tables = [
+        table("one", &first, "allow = [\"echo\", \"rich\"]").await,
+        child("name = \"kid\"\nallow = [\"pid\"]"),
+        table("two", &second, selected).await,
+    ];
+    let (_gateway, mcp) = gateway(&tables).await;
+    let expected = [
+        "one_echo",
+        "one_rich",
+        "kid_pid",
+        "two_echo",
+        "question",
+        "two_ask_all",
+    ];
+    assert_eq!(tools(&mcp).await, expected);
+    for tool in ["one_echo", "two_echo"] {
+        let result = mcp.call(tool, &json!({ "text": tool })).await;
+        assert_eq!(result["content"][0]["text"], tool);
+    }
+    // What is not offered cannot be called either.
+    for tool in ["two_ask_twice", "two_speak", "ask", "echo"] {
+        let params = json!({ "name": tool, "arguments": {} });
+        let answer = mcp.request("tools/call", &params).await;
+        assert_eq!(answer.rpc_error(), -32602, "{tool}");
+    }
+    // Both have the same resources: the first one's are read.
+    let listed = mcp.result("resources/list", &json!({})).await;
+    assert_eq!(listed["resources"].as_array().unwrap().len(), 2);
+    let note = json!({ "uri": "test://note" });
+    let read = mcp.result("resources/read", &note).await;
+    assert_eq!(read["contents"][0]["text"], "noted");
+}
+
+#[tokio::test]
+async fn one_that_is_down_is_not_listed_and_says_so_and_comes_back() {
+    let mut shop = Workshop::open().await;
+    let addr = shop.addr();
+    let tables = [table("away", &shop, "").await, child("name = \"here\"")];
+    let (_gateway, mcp) = gateway(&tables).await;
+    listed(&mcp, |tools| tools.iter().any(|tool| tool == "away_echo")).await;
+
+    shop.end().await;
+    let call = mcp.call("away_echo", &json!({ "text": "x" })).await;
+    assert_eq!(call["isError"], true, "{call}");
+    assert!(call.to_string().contains("away: "), "{call}");
+    listed(&mcp, |tools| {
+        tools.iter().all(|tool| tool.starts_with("here_"))
+    })
+    .await;
+    // Known by name, it is still told apart from what never was.
+    let call = mcp.call("away_echo", &json!({ "text": "x" })).await;
+    assert_eq!(call["isError"], true, "{call}");
+    // The others do not notice.
+    let result = mcp.call("here_pid", &json!({})).await;
+    assert!(
+        result.get("isError").is_none_or(|is| is == &json!(false)),
+        "{result}"
+    );
+
+    // Another server at that address: it knows nobody's tokens, so it is put there without a guard.
+    let back = tokio::net::TcpListener::bind(addr).await.unwrap();
+    tokio::spawn(unguarded(back));
+    listed(&mcp, |tools| tools.iter().any(|tool| tool == "away_back")).await;
+}
+
+/// An MCP server of one tool, as simple as can be.
+async fn unguarded(listener: tokio::net::TcpListener) {
+    use axum::{Router, http::header, routing::post};
+    let answer = |message: String| async move {
+        let message: Value = serde_json::from_str(&message).unwrap();
+        let result = match message["method"].as_str() {
+            Some("server/discover") => json!({
+                "resultType": "complete", "supportedVersions": ["2026-07-28"],
+                "capabilities": { "tools": {} }, "ttlMs": 0, "cacheScope": "private",
+            }),
+            Some("tools/list") => json!({
+                "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+                "tools": [{ "name": "back", "inputSchema": { "type": "object" } }],
+            }),
+            _ => json!({ "resultType": "complete", "content": [] }),
+        };
+        let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
+        (
+            [(header::CONTENT_TYPE, "application/json")],
+            answer.to_string(),
+        )
+    };
+    let routes = Router::new().route("/mcp", post(answer));
+    axum::serve(listener, routes).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_more_calls_run_at_once_than_are_allowed() {
+    let mut shop = Workshop::open().await;
+    let tables = [table("one", &shop, "max_calls = 1").await];
+    let (_gateway, mcp) = gateway(&tables).await;
+    let wait = || {
+        let mcp = mcp.clone();
+        tokio::spawn(async move { mcp.call("one_wait", &json!({})).await })
+    };
+    let first = wait();
+    shop.happen(["started"]).await;
+    let second = wait();
+    shop.let_go();
+    // The second begins when the first is over, and not before.
+    shop.happen(["finished", "dropped", "told"]).await;
+    shop.happen(["started"]).await;
+    shop.let_go();
+    for call in [first, second] {
+        assert_eq!(call.await.unwrap()["content"][0]["text"], "done");
+    }
+}
