@@ -10,7 +10,7 @@ use crate::{
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
-        feature::{BestPersonLookerUpper, Changes, Features, Offered, RegistryError},
+        feature::{Changes, Features, Offered, RegistryError},
     },
     model::{
         client::{Client, ClientId},
@@ -50,7 +50,7 @@ pub(crate) struct App {
 }
 
 /// Registers what a program offers.
-pub(crate) type Offer = Box<dyn FnOnce(&mut Features) -> Result<(), RegistryError> + Send>;
+pub(crate) type Offer = Box<dyn FnOnce(&mut Features, &Config) -> Result<(), RegistryError> + Send>;
 
 /// What outlives the rooms, and perhaps the process.
 pub(crate) struct State {
@@ -139,7 +139,7 @@ pub(crate) struct Parts {
 }
 
 impl App {
-    /// Puts the rooms together. Without tools the example tool is offered.
+    /// Puts the rooms together.
     pub(crate) fn new(config: &Config, parts: Parts) -> Result<Self, RegistryError> {
         let limits = config.limits;
         let State {
@@ -186,10 +186,7 @@ impl App {
             proofs,
         );
         let mut features = Features::new(Arc::clone(&scopes));
-        (parts.offer)(&mut features)?;
-        if features.has_no_tools() {
-            features.add_tool(Arc::new(BestPersonLookerUpper))?;
-        }
+        (parts.offer)(&mut features, config)?;
         let mcp = McpState {
             verifier: Arc::new(verifier),
             sessions: Arc::clone(&store) as _,
@@ -348,7 +345,7 @@ mod tests {
             clock,
             public_url,
             passcode: Arc::new(Passcode::generate()),
-            offer: Box::new(|_| Ok(())),
+            offer: Box::new(|_, _| Ok(())),
             changes: Changes::default(),
             fetcher: None,
             shutdown: CancellationToken::new(),

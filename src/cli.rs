@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Server, ServerBuilder,
+    Offering, Server, ServerBuilder,
     admin::{self, GrantEntry},
     config::{self, AdminListener, Config, ConfigErrors, Setting},
     telemetry,
@@ -44,7 +44,7 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("check")
-                .about("Read the whole configuration, say what is wrong with it, start nothing"),
+                .about("Read the whole configuration, say what is wrong with it and which tools it makes, start nothing"),
         )
         .subcommand(
             Command::new("grants")
@@ -106,9 +106,15 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
     };
     match matches.subcommand() {
         Some(("check", _)) => {
-            // The exit code says it too: a reader who has gone changes nothing.
-            let _ = writeln!(io::stdout(), "the configuration is valid");
-            ExitCode::SUCCESS
+            let rehearsal = async { Ok(offer(Server::builder(config)).rehearse().await?) };
+            match block_on(rehearsal) {
+                Ok(offering) => {
+                    // The exit code says it too: a reader who has gone changes nothing.
+                    let _ = print_offering(&offering);
+                    ExitCode::SUCCESS
+                }
+                Err(error) => fail(USAGE, error.as_ref()),
+            }
         }
         Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
             Ok(()) => ExitCode::SUCCESS,
@@ -245,6 +251,31 @@ fn admin_address(config: &Config) -> Result<SocketAddr, Box<dyn Error + Send + S
                 .into(),
         ),
     }
+}
+
+/// What clients would be told, and how much of a model's attention that takes.
+fn print_offering(offering: &Offering) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "the configuration is valid")?;
+    let width = offering.tools.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or_default().max("total".len());
+    let mut total = 0;
+    for (name, words) in &offering.tools {
+        let tokens = Offering::tokens(words);
+        total += tokens;
+        writeln!(out, "{name:width$}  about {tokens} tokens")?;
+    }
+    let count = offering.tools.len();
+    let tools = if count == 1 { "tool" } else { "tools" };
+    writeln!(
+        out,
+        "{:width$}  about {total} tokens in {count} {tools}",
+        "total"
+    )?;
+    for left_out in &offering.left_out {
+        writeln!(out, "not offered: {left_out}")?;
+    }
+    out.flush()
 }
 
 fn print_grants(grants: &[GrantEntry]) -> io::Result<()> {

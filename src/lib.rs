@@ -54,6 +54,7 @@ pub mod jose;
 pub mod mcp;
 pub mod model;
 pub mod oauth;
+mod offering;
 mod router;
 pub mod secret;
 mod server;
@@ -64,6 +65,7 @@ pub mod upstream;
 pub mod web;
 
 pub use app::StateError;
+pub use offering::Offering;
 pub use server::{ServeError, Server, ServerBuilder};
 pub use tokio_util::sync::CancellationToken;
 pub use tunnel::TunnelError;

@@ -166,7 +166,7 @@ mod tests {
             clock,
             public_url,
             passcode: Arc::new(Passcode::generate()),
-            offer: Box::new(|_| Ok(())),
+            offer: Box::new(|_, _| Ok(())),
             changes: crate::mcp::feature::Changes::default(),
             fetcher: None,
             shutdown: CancellationToken::new(),

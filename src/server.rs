@@ -17,9 +17,10 @@ use crate::{
         feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
     },
     model::resource::PublicUrl,
+    offering::{self, Offering, Program},
     router,
     secret::Passcode,
-    store::{KeyRing, Store},
+    store::{self, KeyRing, MemoryStore, Store},
     tunnel::{Tunnel, TunnelError},
     upstream::{self, DescriptionError, Surroundings, UpstreamClient},
     web::fetch::Fetcher,
@@ -68,10 +69,7 @@ pub enum ServeError {
 pub struct ServerBuilder {
     config: Config,
     clock: Arc<dyn Clock>,
-    tools: Vec<Arc<dyn Tool>>,
-    prompts: Vec<Arc<dyn Prompt>>,
-    resources: Vec<Arc<dyn Resource>>,
-    templates: Vec<Arc<dyn ResourceTemplate>>,
+    program: Program,
     changes: Changes,
     fetcher: Option<Fetcher>,
     store: Option<Arc<dyn Store>>,
@@ -89,28 +87,28 @@ impl ServerBuilder {
     /// Offers a tool. Without any, the example tool is offered.
     #[must_use]
     pub fn tool(mut self, tool: Arc<dyn Tool>) -> Self {
-        self.tools.push(tool);
+        self.program.tools.push(tool);
         self
     }
 
     /// Offers a prompt.
     #[must_use]
     pub fn prompt(mut self, prompt: Arc<dyn Prompt>) -> Self {
-        self.prompts.push(prompt);
+        self.program.prompts.push(prompt);
         self
     }
 
     /// Offers a resource.
     #[must_use]
     pub fn resource(mut self, resource: Arc<dyn Resource>) -> Self {
-        self.resources.push(resource);
+        self.program.resources.push(resource);
         self
     }
 
     /// Offers a family of resources.
     #[must_use]
     pub fn resource_template(mut self, template: Arc<dyn ResourceTemplate>) -> Self {
-        self.templates.push(template);
+        self.program.templates.push(template);
         self
     }
 
@@ -139,6 +137,24 @@ impl ServerBuilder {
     pub fn tunnel(mut self, tunnel: bool) -> Self {
         self.tunnel = tunnel;
         self
+    }
+
+    /// Finds out what would be offered, and starts nothing.
+    pub async fn rehearse(self) -> Result<Offering, ServeError> {
+        let config = self.config;
+        // Of the keys in it nothing is made, and nothing signed.
+        let store = Arc::new(MemoryStore::new(store::Limits::default()));
+        let state = State::open(&config, Some(store), self.clock.now()).await?;
+        let public_url = config.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| local_url(config.listen));
+        let surroundings = Surroundings {
+            client: UpstreamClient::new(),
+            assertions: state.assertions(&self.clock, &public_url),
+        };
+        let apis = upstream::describe(&config.apis, &surroundings.client).await?;
+        let mut features = Features::new(Arc::new(config.scopes.clone()));
+        let offered = offering::offer(&mut features, &self.program, &config, &apis, &surroundings);
+        Ok(Offering::of(&features, offered?))
     }
 
     /// Binds the listeners and puts the rooms together.
@@ -179,17 +195,15 @@ impl ServerBuilder {
             assertions: Arc::clone(&assertions),
         };
         let apis = upstream::describe(&config.apis, &surroundings.client).await?;
-        let http_tools = std::mem::take(&mut config.http_tools);
-        let (tools, prompts) = (self.tools, self.prompts);
-        let (resources, templates) = (self.resources, self.templates);
+        let program = self.program;
         let parts = Parts {
             state,
             clock: self.clock,
             public_url,
             passcode: Arc::clone(&passcode),
-            offer: Box::new(move |features| {
-                offer(features, tools, prompts, resources, templates)?;
-                for left_out in upstream::offer(features, &http_tools, &apis, &surroundings) {
+            offer: Box::new(move |features, config| {
+                let left_out = offering::offer(features, &program, config, &apis, &surroundings)?;
+                for left_out in left_out {
                     tracing::warn!("not offered: {left_out}");
                 }
                 Ok(())
@@ -213,28 +227,6 @@ impl ServerBuilder {
     }
 }
 
-fn offer(
-    features: &mut Features,
-    tools: Vec<Arc<dyn Tool>>,
-    prompts: Vec<Arc<dyn Prompt>>,
-    resources: Vec<Arc<dyn Resource>>,
-    templates: Vec<Arc<dyn ResourceTemplate>>,
-) -> Result<(), RegistryError> {
-    for tool in tools {
-        features.add_tool(tool)?;
-    }
-    for prompt in prompts {
-        features.add_prompt(prompt)?;
-    }
-    for resource in resources {
-        features.add_resource(resource)?;
-    }
-    for template in templates {
-        features.add_template(template);
-    }
-    Ok(())
-}
-
 /// A server whose listeners are bound. Connections wait until it [runs](Self::run).
 pub struct Server {
     app: App,
@@ -254,10 +246,7 @@ impl Server {
         ServerBuilder {
             config,
             clock: Arc::new(SystemClock),
-            tools: Vec::new(),
-            prompts: Vec::new(),
-            resources: Vec::new(),
-            templates: Vec::new(),
+            program: Program::default(),
             changes: Changes::default(),
             fetcher: None,
             store: None,

@@ -51,13 +51,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("tunnel", &["model", "web"]),
     ("home", &["model", "web"]),
     // From here on is the root. It knows what the operator wants, and no room above does.
+    ("offering", &["config", "mcp", "upstream"]),
     ("app", EVERYTHING_BELOW),
     ("router", EVERYTHING_BELOW),
     // A second, smaller house for the operator, put up beside the first.
     ("admin", EVERYTHING_BELOW),
     ("server", EVERYTHING_BELOW),
     // `admin` for the client that asks a running server.
-    ("cli", &["config", "telemetry", "admin", "server"]),
+    (
+        "cli",
+        &["config", "telemetry", "offering", "admin", "server"],
+    ),
     ("main", &["cli"]),
     // The map: it declares every room and exports what programs build a server with.
     ("lib", &[]),
