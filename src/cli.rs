@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Server, ServerBuilder,
+    Rehearsal, Server, ServerBuilder,
     admin::{self, GrantEntry},
     config::{self, AdminListener, Config, ConfigErrors, Database, Setting},
     state, telemetry,
@@ -51,7 +51,7 @@ pub fn command() -> Command {
         )
         .subcommand(
             Command::new("check")
-                .about("Read the whole configuration, say what is wrong with it, start nothing"),
+                .about("Read the whole configuration, say what is wrong with it and which tools it makes, start nothing"),
         )
         .subcommand(
             Command::new("grants")
@@ -125,9 +125,15 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
     };
     let done = match matches.subcommand() {
         Some(("check", _)) => {
-            // The exit code says it too: a reader who has gone changes nothing.
-            let _ = writeln!(io::stdout(), "the configuration is valid");
-            Ok(())
+            let rehearsal = async { Ok(offer(Server::builder(config)).rehearse().await?) };
+            match block_on(rehearsal) {
+                Ok(rehearsal) => {
+                    // The exit code says it too: a reader who has gone changes nothing.
+                    let _ = print_rehearsal(&rehearsal);
+                    Ok(())
+                }
+                Err(error) => return fail(USAGE, error.as_ref()),
+            }
         }
         Some(("grants", grants)) => block_on(show_or_revoke(&config, grants)),
         Some(("import", import)) => block_on(import_state(&config, import)),
@@ -280,6 +286,31 @@ fn admin_address(config: &Config) -> Result<SocketAddr, Box<dyn Error + Send + S
                 .into(),
         ),
     }
+}
+
+/// What clients would be told, and how much of a model's attention that takes.
+fn print_rehearsal(rehearsal: &Rehearsal) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    writeln!(out, "the configuration is valid")?;
+    let width = rehearsal.tools.iter().map(|(name, _)| name.len()).max();
+    let width = width.unwrap_or_default().max("total".len());
+    let mut total = 0;
+    for (name, words) in &rehearsal.tools {
+        let tokens = Rehearsal::tokens(words);
+        total += tokens;
+        writeln!(out, "{name:width$}  about {tokens} tokens")?;
+    }
+    let count = rehearsal.tools.len();
+    let tools = if count == 1 { "tool" } else { "tools" };
+    writeln!(
+        out,
+        "{:width$}  about {total} tokens in {count} {tools}",
+        "total"
+    )?;
+    for left_out in &rehearsal.left_out {
+        writeln!(out, "not offered: {left_out}")?;
+    }
+    out.flush()
 }
 
 fn print_grants(grants: &[GrantEntry]) -> io::Result<()> {

@@ -67,6 +67,7 @@ mod tunnel;
 pub mod upstream;
 pub mod web;
 
+pub use offering::Rehearsal;
 pub use server::{ServeError, Server, ServerBuilder};
 pub use state::StateError;
 pub use tokio_util::sync::CancellationToken;

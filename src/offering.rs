@@ -9,7 +9,7 @@ use crate::{
         ResourceTemplate, Tool,
     },
     model::{api::HttpTool, scope::ScopeCatalogue},
-    upstream::{self, Described, Surroundings, mcp::McpUpstreams},
+    upstream::{self, Described, LeftOut, Surroundings, mcp::McpUpstreams},
 };
 
 /// What a program offers by itself.
@@ -33,8 +33,9 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    /// Everything that is offered now. Without tools and upstreams it is the example tool.
-    pub(crate) fn features(&self) -> Result<Features, RegistryError> {
+    /// Everything that is offered now, and what is left out. Without tools and upstreams it is the
+    /// example tool.
+    fn gather(&self) -> Result<(Features, Vec<LeftOut>), RegistryError> {
         let mut features = Features::new(Arc::clone(&self.scopes));
         for tool in &self.own.tools {
             features.add_tool(Arc::clone(tool))?;
@@ -49,15 +50,56 @@ impl Sources {
             features.add_template(Arc::clone(template));
         }
         let (http_tools, apis) = (&self.http_tools, &self.apis);
-        for left_out in upstream::offer(&mut features, http_tools, apis, &self.surroundings) {
-            tracing::warn!("not offered: {left_out}");
-        }
+        let left_out = upstream::offer(&mut features, http_tools, apis, &self.surroundings);
         let has_apis = !(http_tools.is_empty() && apis.is_empty());
         if features.has_no_tools() && !has_apis && self.upstreams.is_empty() {
             features.add_tool(Arc::new(BestPersonLookerUpper))?;
         }
         self.upstreams.offer(&mut features);
+        Ok((features, left_out))
+    }
+
+    /// The same, and the log says what is left out.
+    pub(crate) fn features(&self) -> Result<Features, RegistryError> {
+        let (features, left_out) = self.gather()?;
+        for left_out in left_out {
+            tracing::warn!("not offered: {left_out}");
+        }
         Ok(features)
+    }
+
+    /// What would be offered, as far as that can be told without reaching anything.
+    pub(crate) fn rehearse(&self) -> Result<Rehearsal, RegistryError> {
+        let (features, mut left_out) = self.gather()?;
+        left_out.extend(self.upstreams.labels().map(|label| LeftOut {
+            api: label.to_owned(),
+            what: "its tools".to_owned(),
+            why: "they are known when it is reached, which is when the server runs".to_owned(),
+        }));
+        let tools = features.tools_in_words();
+        let tools = tools
+            .map(|(name, words)| (name.to_owned(), String::from_utf8_lossy(words).into_owned()));
+        Ok(Rehearsal {
+            tools: tools.collect(),
+            left_out,
+        })
+    }
+}
+
+/// What a server would offer.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// The tools, by name, each with what clients are told of it, in JSON.
+    pub tools: Vec<(String, String)>,
+    /// What the configuration speaks of and is not offered, or not known yet.
+    pub left_out: Vec<LeftOut>,
+}
+
+impl Rehearsal {
+    /// About how many tokens a model reads before it has done anything: four characters are one,
+    /// as a rule.
+    pub fn tokens(words: &str) -> usize {
+        words.chars().count().div_ceil(4)
     }
 }
 

@@ -17,12 +17,12 @@ use crate::{
         feature::{Changes, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
     },
     model::resource::PublicUrl,
-    offering::{Offering, OwnFeatures},
+    offering::{Offering, OwnFeatures, Rehearsal},
     reload::{self, Load, Reloader},
     router,
     secret::Passcode,
     state::{State, StateError},
-    store::{KeyRing, Store},
+    store::{self, KeyRing, MemoryStore, Store},
     tunnel::{self, Tunnel, TunnelError},
     upstream::{DescriptionError, Surroundings, UpstreamClient, mcp::McpUpstreams},
     web::fetch::Fetcher,
@@ -150,6 +150,24 @@ impl ServerBuilder {
     pub fn tunnel(mut self, tunnel: bool) -> Self {
         self.tunnel = tunnel;
         self
+    }
+
+    /// Finds out what would be offered, and starts nothing.
+    pub async fn rehearse(self) -> Result<Rehearsal, ServeError> {
+        let config = self.config;
+        // Of the keys in it nothing is made, and nothing signed.
+        let store = Arc::new(MemoryStore::new(store::Limits::default()));
+        let state = State::open(&config, Some(store), self.clock.now()).await?;
+        let public_url = config.public_url.clone();
+        let public_url = public_url.unwrap_or_else(|| local_url(config.listen));
+        let surroundings = Surroundings {
+            client: UpstreamClient::new(),
+            assertions: state.assertions(&self.clock, &public_url),
+        };
+        let upstreams = McpUpstreams::new(&config.upstreams, &self.changes)?;
+        let own = Arc::new(self.own);
+        let sources = reload::sources(&config, &own, &surroundings, Arc::new(upstreams));
+        Ok(sources.await?.rehearse()?)
     }
 
     /// Binds the listeners and puts the rooms together.

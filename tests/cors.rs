@@ -2,10 +2,11 @@
 
 use crate::support::{Answer, McpClient, TestServer, connect};
 
-const OPEN_PATHS: [&str; 8] = [
+const OPEN_PATHS: [&str; 9] = [
     "/.well-known/oauth-protected-resource",
     "/.well-known/oauth-protected-resource/mcp",
     "/.well-known/oauth-authorization-server",
+    "/.well-known/jwks.json",
     "/register",
     "/token",
     "/revoke",

@@ -61,7 +61,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reload", EVERYTHING_BELOW),
     ("server", EVERYTHING_BELOW),
     // `admin` for the client that asks a running server, `state` for what is done without one.
-    ("cli", &["config", "telemetry", "admin", "state", "server"]),
+    (
+        "cli",
+        &[
+            "config",
+            "telemetry",
+            "state",
+            "offering",
+            "admin",
+            "server",
+        ],
+    ),
     ("main", &["cli"]),
     // The map: it declares every room and exports what programs build a server with.
     ("lib", &[]),

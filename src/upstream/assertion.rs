@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::signing_key::SigningKey;
 use crate::{
-    clock::Clock,
+    clock::{Clock, Timestamp},
     mcp::feature::Context,
     model::resource::PublicUrl,
     store::KeyRing,
@@ -51,8 +51,7 @@ impl Assertions {
     /// Who calls, for `audience`. `None` only if there is no key to sign with.
     pub(super) fn about(&self, context: &Context, audience: &str) -> Option<String> {
         let now = self.clock.now();
-        let keys = self.keys.keys(now);
-        let key = SigningKey::of(keys.first()?)?;
+        let key = self.key(now)?;
         let header = json!({ "typ": "JWT", "alg": "ES256", "kid": key.kid() });
         // `email` belongs here as soon as it is known.
         let claims = json!({
@@ -66,6 +65,11 @@ impl Assertions {
             "jti": Uuid::new_v4(),
         });
         key.sign(&header, &claims)
+    }
+
+    /// The key that signs.
+    fn key(&self, now: Timestamp) -> Option<SigningKey> {
+        SigningKey::of(self.keys.keys(now).first()?)
     }
 
     /// The public keys (RFC 7517 §5), of all that may have signed what is still good, and of those
@@ -97,4 +101,44 @@ pub fn routes(assertions: Arc<Assertions>) -> Router {
 async fn get(State(assertions): State<Arc<Assertions>>) -> Response {
     let keys = Json(StatusCode::OK, assertions.key_set());
     ([(header::CACHE_CONTROL, CACHE)], keys).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::ManualClock,
+        store::{Limits, MemoryStore, replace_key},
+    };
+
+    #[tokio::test]
+    async fn a_new_key_is_published_before_it_signs_and_an_old_one_after_it_has_signed() {
+        let store = MemoryStore::new(Limits::default());
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_750_000_000_000)));
+        let ring = Arc::new(KeyRing::open(&store, "story", clock.now()).await.unwrap());
+        let issuer = PublicUrl::parse("https://mcp.example.com").unwrap();
+        let assertions = Assertions::new(
+            Arc::clone(&ring),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            issuer,
+        );
+        let signs = || assertions.key(clock.now()).unwrap().kid();
+        let published = || -> Vec<String> {
+            let keys = assertions.key_set();
+            let keys = keys["keys"].as_array().unwrap().iter();
+            keys.map(|key| key["kid"].as_str().unwrap().to_owned())
+                .collect()
+        };
+        let first = signs();
+        assert_eq!(published(), [first.clone()]);
+
+        replace_key(&store, "story", clock.now()).await.unwrap();
+        ring.renew(&store, clock.now()).await.unwrap();
+        let both = published();
+        assert_eq!((both.len(), signs()), (2, first.clone()));
+        // Longer than whoever keeps the keys may keep them.
+        clock.advance(Duration::from_mins(3));
+        assert_eq!(signs(), both[1]);
+        assert!(published().contains(&first));
+    }
 }

@@ -95,6 +95,11 @@ impl McpUpstreams {
         ours.eq(settings)
     }
 
+    /// What they are called.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.upstreams.iter().map(|upstream| &*upstream.label)
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.upstreams.is_empty()
