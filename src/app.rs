@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::{Clock, Timestamp},
     config::{Config, Database, Exemptions, Limits, Registration},
-    identity::{IdentityState, SignInLimits, SignInThrottle},
+    identity::{IdentityState, Owner, Passwords, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
         feature::{BestPersonLookerUpper, Changes, Features, Offered, RegistryError},
@@ -86,9 +86,22 @@ impl State {
             store,
         })
     }
+
+    /// The built-in user: there is one as long as nobody else could sign in, or where the operator wants
+    /// it.
+    pub(crate) async fn owner(&self, chosen: Option<Passcode>) -> Result<Owner, StoreError> {
+        if let Some(passcode) = chosen {
+            return Ok(Owner::Chosen(Arc::new(passcode)));
+        }
+        if self.store.has_users().await? {
+            return Ok(Owner::Nobody);
+        }
+        Ok(Owner::Generated(Arc::new(Passcode::generate())))
+    }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+/// Opens the engine that the configuration names.
+pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
     let limits = store::Limits {
         clients: config.limits.clients,
         pending_authorizations: config.limits.pending_authorizations,
@@ -113,7 +126,7 @@ pub(crate) struct Parts {
     pub(crate) state: State,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) public_url: PublicUrl,
-    pub(crate) passcode: Arc<Passcode>,
+    pub(crate) owner: Owner,
     pub(crate) offer: Offer,
     pub(crate) changes: Changes,
     /// Goes where strangers tell it to; `None`: one that is made from the configuration.
@@ -141,7 +154,8 @@ impl App {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             public_url: public_url.clone(),
-            passcode: parts.passcode,
+            owner: parts.owner,
+            passwords: Passwords::default(),
             sign_in_ttl: config.lifetimes.sign_in,
             throttle: sign_in_throttle(&limits),
             proxies: Arc::clone(&proxies),
@@ -325,7 +339,7 @@ mod tests {
                 .unwrap(),
             clock: Arc::new(SystemClock),
             public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
-            passcode: Arc::new(Passcode::generate()),
+            owner: Owner::Nobody,
             offer: Box::new(|_| Ok(())),
             changes: Changes::default(),
             fetcher: None,

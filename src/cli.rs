@@ -19,7 +19,7 @@ use crate::{
     Server, ServerBuilder,
     admin::{self, GrantEntry},
     config::{self, AdminListener, Config, ConfigErrors, Setting},
-    telemetry,
+    people, telemetry,
 };
 
 /// Bad arguments or a bad configuration.
@@ -68,6 +68,7 @@ pub fn command() -> Command {
                     "Make new ones; what the old ones have sealed stays good until it expires",
                 )),
         )
+        .subcommand(people::command())
 }
 
 fn flag(setting: &'static Setting) -> Option<Arg> {
@@ -111,6 +112,10 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
             ExitCode::SUCCESS
         }
         Some(("grants", grants)) => match block_on(show_or_revoke(&config, grants)) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(1, error.as_ref()),
+        },
+        Some(("user", user)) => match block_on(people::run(&config, user)) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => fail(1, error.as_ref()),
         },

@@ -54,6 +54,7 @@ pub mod jose;
 pub mod mcp;
 pub mod model;
 pub mod oauth;
+mod people;
 mod router;
 pub mod secret;
 mod server;

@@ -139,7 +139,6 @@ mod tests {
         clock::{Clock, Timestamp},
         config::Config,
         model::resource::PublicUrl,
-        secret::Passcode,
     };
 
     /// A fault that no request should be able to reach.
@@ -160,7 +159,7 @@ mod tests {
                 .unwrap(),
             clock: Arc::new(BrokenClock),
             public_url: PublicUrl::parse("http://localhost:4000").unwrap(),
-            passcode: Arc::new(Passcode::generate()),
+            owner: identity::Owner::Nobody,
             offer: Box::new(|_| Ok(())),
             changes: crate::mcp::feature::Changes::default(),
             fetcher: None,

@@ -15,6 +15,7 @@ use rand::{TryRng as _, rngs::SysRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
 /// Bytes of randomness in every minted secret.
@@ -259,6 +260,51 @@ impl Passcode {
 impl fmt::Debug for Passcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passcode([redacted])")
+    }
+}
+
+/// What a person signs in with. It is typed, so it is normalised: “é” is one character or two
+/// (RFC 8265 §4.2.2).
+pub struct Password(Box<str>);
+
+impl Password {
+    /// What somebody typed.
+    pub fn typed(text: &str) -> Self {
+        Self(text.nfc().collect::<String>().into())
+    }
+
+    /// The password itself, to be hashed.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password([redacted])")
+    }
+}
+
+/// What a password is checked against: a slow hash, with its salt and its parameters. No password
+/// follows from it, but whoever has it can try out many, so it is not shown either.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(Box<str>);
+
+impl PasswordHash {
+    /// A hash in the PHC string format.
+    pub fn phc(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The hash as a store writes it down.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash([redacted])")
     }
 }
 

@@ -12,13 +12,13 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{AdminListener, Config},
     connection,
+    identity::Owner,
     mcp::{
         self,
         feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
     },
     model::resource::PublicUrl,
     router,
-    secret::Passcode,
     store::{KeyRing, Store},
     tunnel::{Tunnel, TunnelError},
     web::fetch::Fetcher,
@@ -163,11 +163,10 @@ impl ServerBuilder {
             .public_url
             .clone()
             .unwrap_or_else(|| local_url(public_addr));
-        let (passcode, is_generated) = match config.passcode.take() {
-            Some(passcode) => (passcode, false),
-            None => (Passcode::generate(), true),
-        };
-        let passcode = Arc::new(passcode);
+        let owner = state
+            .owner(config.passcode.take())
+            .await
+            .map_err(StateError::from)?;
         let shutdown = CancellationToken::new();
         let (tools, prompts) = (self.tools, self.prompts);
         let (resources, templates) = (self.resources, self.templates);
@@ -175,7 +174,7 @@ impl ServerBuilder {
             state,
             clock: self.clock,
             public_url,
-            passcode: Arc::clone(&passcode),
+            owner: owner.clone(),
             offer: Box::new(move |features| offer(features, tools, prompts, resources, templates)),
             changes: self.changes,
             fetcher: self.fetcher,
@@ -188,7 +187,7 @@ impl ServerBuilder {
             admin,
             admin_addr,
             max_connections: connection::affordable(config.limits.connections),
-            generated_passcode: is_generated.then_some(passcode),
+            owner,
             tunnel,
             shutdown,
         })
@@ -225,7 +224,7 @@ pub struct Server {
     admin: Option<TcpListener>,
     admin_addr: Option<SocketAddr>,
     max_connections: usize,
-    generated_passcode: Option<Arc<Passcode>>,
+    owner: Owner,
     tunnel: Option<Tunnel>,
     shutdown: CancellationToken,
 }
@@ -264,7 +263,10 @@ impl Server {
 
     /// The passcode that was generated because none was configured.
     pub fn generated_passcode(&self) -> Option<&str> {
-        self.generated_passcode.as_deref().map(Passcode::expose)
+        match &self.owner {
+            Owner::Generated(passcode) => Some(passcode.expose()),
+            Owner::Chosen(_) | Owner::Nobody => None,
+        }
     }
 
     /// What the public listener serves, for whoever brings requests by another way. Each has to have

@@ -51,8 +51,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     // A second, smaller house for the operator, put up beside the first.
     ("admin", EVERYTHING_BELOW),
     ("server", EVERYTHING_BELOW),
+    // The commands that say who may sign in: they work on the store without a server.
+    ("people", EVERYTHING_BELOW),
     // `admin` for the client that asks a running server.
-    ("cli", &["config", "telemetry", "admin", "server"]),
+    ("cli", &["config", "telemetry", "admin", "server", "people"]),
     ("main", &["cli"]),
     // The map: it declares every room and exports what programs build a server with.
     ("lib", &[]),

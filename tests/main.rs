@@ -75,3 +75,4 @@ mod support;
 mod threats;
 mod token_exchange;
 mod token_limits;
+mod users;

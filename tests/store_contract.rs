@@ -15,6 +15,7 @@ mod schema;
 mod session_streams;
 mod sessions;
 mod sweep;
+mod users;
 
 use std::{
     future::{Ready, ready},
@@ -116,6 +117,12 @@ macro_rules! contract {
                     a_sweep_removes_nothing_else
                     a_sweep_makes_room
                     an_engine_is_ready;
+                users:
+                    a_user_is_found_by_name_as_they_were_added
+                    a_name_is_taken_by_exactly_one_of_many
+                    another_password_signs_out_and_another_hash_does_not
+                    with_a_user_goes_whatever_was_begun_for_them
+                    nothing_begins_for_a_user_who_is_removed;
             }
         }
     };

@@ -4,15 +4,18 @@
 pub mod consent;
 pub mod cookies;
 pub mod csrf;
+pub mod password;
 pub mod problem;
 mod return_to;
+mod session;
 pub mod sign_in;
 mod sign_in_throttle;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use axum::{Router, http::HeaderMap, routing};
+use axum::{Router, routing};
 
+pub use password::Passwords;
 pub use return_to::ReturnTo;
 pub use sign_in_throttle::{SignInLimits, SignInThrottle};
 
@@ -33,8 +36,10 @@ pub struct IdentityState {
     pub clock: Arc<dyn Clock>,
     /// The origin that browsers see.
     pub public_url: PublicUrl,
-    /// What the built-in user signs in with.
-    pub passcode: Arc<Passcode>,
+    /// The built-in user.
+    pub owner: Owner,
+    /// Checks the passwords of the others.
+    pub passwords: Passwords,
     /// How long a browser stays signed in.
     pub sign_in_ttl: Duration,
     /// Bounds guessing; `None`: it is not bounded.
@@ -44,21 +49,39 @@ pub struct IdentityState {
 }
 
 impl IdentityState {
-    /// Who has signed in with the browser that sent `headers`.
-    pub async fn signed_in(&self, headers: &HeaderMap) -> Result<Option<SignedIn>> {
-        let Some(id) = cookies::browser_session(headers, &self.public_url) else {
-            return Ok(None);
+    /// How one can sign in at the moment: users come and go while the server runs.
+    pub(crate) async fn ways(&self) -> Result<Ways> {
+        let has_users = self.store.has_users().await?;
+        let passcode = match &self.owner {
+            Owner::Chosen(passcode) => Some(passcode),
+            Owner::Generated(passcode) if !has_users => Some(passcode),
+            Owner::Generated(_) | Owner::Nobody => None,
         };
-        let session = self
-            .store
-            .browser_session(&id.digest(), self.clock.now())
-            .await?;
-        Ok(session.map(|session| SignedIn {
-            user: session.user,
-            authenticated_at: session.authenticated_at,
-            session: id,
-        }))
+        Ok(Ways {
+            passcode: passcode.map(Arc::clone),
+            has_users,
+        })
     }
+}
+
+/// The built-in user.
+#[derive(Debug, Clone)]
+pub enum Owner {
+    /// Signs in with a passcode that the operator chose.
+    Chosen(Arc<Passcode>),
+    /// Signs in with one that was made up at start, as long as nobody else could.
+    Generated(Arc<Passcode>),
+    /// Does not: others do.
+    Nobody,
+}
+
+/// How one can sign in.
+#[derive(Debug, Clone)]
+pub(crate) struct Ways {
+    /// As the owner.
+    pub(crate) passcode: Option<Arc<Passcode>>,
+    /// With a name and a password.
+    pub(crate) has_users: bool,
 }
 
 impl fmt::Debug for IdentityState {

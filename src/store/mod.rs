@@ -32,9 +32,9 @@ use crate::{
         redirect_uri::RedirectUri,
         scope::ScopeSet,
         session_stream::{KeptEvent, KeptStream, Mail},
-        user::{BrowserSession, UserId},
+        user::{BrowserSession, NamedUser, UserId, UserName},
     },
-    secret::{Digest, ServerKey},
+    secret::{Digest, PasswordHash, ServerKey},
 };
 
 /// The engine failed. Nothing was decided: the caller may try again.
@@ -139,7 +139,7 @@ pub trait Authorizations: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Arc<PendingAuthorization>>>;
 
-    /// Keeps a code.
+    /// Keeps a code. Of a user who has been removed meanwhile nothing is kept.
     async fn insert_code(&self, code: Digest, grant: CodeGrant) -> Result<()>;
 
     /// The code, whether or not it has been redeemed; `None` once it has expired without.
@@ -218,11 +218,47 @@ pub trait Grants: Send + Sync {
 /// Browsers in which somebody has signed in.
 #[async_trait]
 pub trait BrowserSessions: Send + Sync {
-    /// Keeps a browser session, instead of what it was before its person signed in anew.
+    /// Keeps a browser session, instead of what it was before its person signed in anew. Of a user who
+    /// has been removed meanwhile nothing is kept.
     async fn insert_browser_session(&self, id: Digest, session: BrowserSession) -> Result<()>;
 
     /// The browser session of that cookie.
     async fn browser_session(&self, id: &Digest, now: Timestamp) -> Result<Option<BrowserSession>>;
+}
+
+/// People who sign in with a name and a password. Engines that forget keep none: [`Users::add_user`]
+/// fails there.
+///
+/// Nobody signs in, and nothing begins, on behalf of a user who is removed, whoever was about to.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// Keeps a new user. `false` if there is one of that name.
+    async fn add_user(&self, user: NamedUser) -> Result<bool>;
+
+    /// The user of that name.
+    async fn user(&self, name: &UserName) -> Result<Option<NamedUser>>;
+
+    /// All of them, by name.
+    async fn users(&self) -> Result<Vec<NamedUser>>;
+
+    /// Whether there is any.
+    async fn has_users(&self) -> Result<bool>;
+
+    /// Gives a user another password, and signs them out everywhere. `false` if there is none of that
+    /// name.
+    async fn set_password(&self, name: &UserName, password: PasswordHash) -> Result<bool>;
+
+    /// Keeps another hash of the same password, if `previous` still is the one.
+    async fn replace_password_hash(
+        &self,
+        name: &UserName,
+        previous: &PasswordHash,
+        password: PasswordHash,
+    ) -> Result<()>;
+
+    /// Removes a user, signs them out everywhere, and ends what they have allowed. `false` if there is
+    /// none of that name.
+    async fn remove_user(&self, name: &UserName) -> Result<bool>;
 }
 
 /// Sessions of the MCP revisions that have them. A session belongs to a person and a client, and
@@ -364,10 +400,22 @@ pub const KEY_OPENS_FOR: Duration = Duration::from_hours(1);
 /// Everything that the server remembers.
 #[async_trait]
 pub trait Store:
-    Clients + Authorizations + Grants + BrowserSessions + McpSessions + SessionMail + Replays + Keys
+    Clients
+    + Authorizations
+    + Grants
+    + BrowserSessions
+    + Users
+    + McpSessions
+    + SessionMail
+    + Replays
+    + Keys
 {
     /// Forgets what has expired.
     async fn sweep(&self, now: Timestamp) -> Result<()>;
+
+    /// Somebody else may have changed what is kept: what was read a moment ago no longer counts, and
+    /// whoever has something open on the strength of it looks again.
+    fn look_again(&self);
 
     /// Whether the engine can serve.
     async fn is_ready(&self) -> Result<()>;

@@ -310,6 +310,12 @@ impl Page {
         form.set("password", passcode)
     }
 
+    /// The sign-in form, filled in by somebody who has a name here.
+    #[track_caller]
+    pub(crate) fn sign_in_form_of(&self, username: &str, password: &str) -> Form {
+        self.sign_in_form(password).set("username", username)
+    }
+
     /// The consent form, answered.
     #[track_caller]
     pub(crate) fn decision(&self, decision: &str) -> Form {

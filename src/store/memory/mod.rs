@@ -11,6 +11,7 @@ mod keys;
 mod mcp_sessions;
 mod replays;
 mod session_mail;
+mod users;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -103,6 +104,9 @@ impl Store for MemoryStore {
         self.write().keys.sweep(now);
         Ok(())
     }
+
+    /// There is nobody else.
+    fn look_again(&self) {}
 
     async fn is_ready(&self) -> Result<()> {
         Ok(())

@@ -24,6 +24,7 @@ mod row;
 mod session_mail;
 mod statement;
 mod sweep;
+mod users;
 
 use std::{fmt, sync::Arc};
 
@@ -98,6 +99,10 @@ impl fmt::Debug for SqlStore {
 impl Store for SqlStore {
     async fn sweep(&self, now: Timestamp) -> Result<()> {
         self.sweep_everything(now).await
+    }
+
+    fn look_again(&self) {
+        self.shared.miss();
     }
 
     async fn is_ready(&self) -> Result<()> {

@@ -170,15 +170,27 @@ struct Step {
     text: &'static str,
 }
 
-const SQLITE: [Step; 1] = [Step {
-    description: "begin",
-    text: include_str!("migrations/sqlite/0001_begin.sql"),
-}];
+const SQLITE: [Step; 2] = [
+    Step {
+        description: "begin",
+        text: include_str!("migrations/sqlite/0001_begin.sql"),
+    },
+    Step {
+        description: "people",
+        text: include_str!("migrations/sqlite/0002_people.sql"),
+    },
+];
 
-const POSTGRES: [Step; 1] = [Step {
-    description: "begin",
-    text: include_str!("migrations/postgres/0001_begin.sql"),
-}];
+const POSTGRES: [Step; 2] = [
+    Step {
+        description: "begin",
+        text: include_str!("migrations/postgres/0001_begin.sql"),
+    },
+    Step {
+        description: "people",
+        text: include_str!("migrations/postgres/0002_people.sql"),
+    },
+];
 
 fn migrator(steps: &'static [Step]) -> Migrator {
     let migrations = (1..).zip(steps).map(|(version, step)| {

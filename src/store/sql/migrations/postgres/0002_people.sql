@@ -1,0 +1,15 @@
+-- People who sign in with a name and a password.
+CREATE TABLE users (
+    name TEXT PRIMARY KEY,
+    -- With salt and parameters, in the PHC string format.
+    password TEXT NOT NULL,
+    created_at BIGINT NOT NULL
+);
+
+-- What is begun on behalf of one of them ends with them.
+ALTER TABLE browser_sessions ADD COLUMN member TEXT REFERENCES users (name) ON DELETE CASCADE;
+CREATE INDEX browser_sessions_of_member ON browser_sessions (member) WHERE member IS NOT NULL;
+ALTER TABLE codes ADD COLUMN member TEXT REFERENCES users (name) ON DELETE CASCADE;
+CREATE INDEX codes_of_member ON codes (member) WHERE member IS NOT NULL;
+CREATE INDEX grants_of_user ON grants (user_id);
+CREATE INDEX consents_of_user ON consents (user_id);
