@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::{Clock, Timestamp},
     config::{Config, Database, Exemptions, Limits, Registration},
-    identity::{IdentityState, Owner, Passwords, SignInLimits, SignInThrottle},
+    identity::{IdentityState, Owner, Passwords, Providers, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
         feature::{BestPersonLookerUpper, Changes, Features, Offered, RegistryError},
@@ -27,7 +27,7 @@ use crate::{
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
-        origin::{AllowedHosts, AllowedOrigins},
+        origin::{AllowedHosts, AllowedOrigins, without_port},
         throttle::Throttle,
     },
 };
@@ -89,11 +89,11 @@ impl State {
 
     /// The built-in user: there is one as long as nobody else could sign in, or where the operator wants
     /// it.
-    pub(crate) async fn owner(&self, chosen: Option<Passcode>) -> Result<Owner, StoreError> {
-        if let Some(passcode) = chosen {
+    pub(crate) async fn owner(&self, config: &mut Config) -> Result<Owner, StoreError> {
+        if let Some(passcode) = config.passcode.take() {
             return Ok(Owner::Chosen(Arc::new(passcode)));
         }
-        if self.store.has_users().await? {
+        if !config.providers.is_empty() || self.store.has_users().await? {
             return Ok(Owner::Nobody);
         }
         Ok(Owner::Generated(Arc::new(Passcode::generate())))
@@ -150,20 +150,24 @@ impl App {
             config.proxies.trusted.clone(),
             config.proxies.header.clone(),
         ));
+        let fetcher = parts.fetcher.clone().unwrap_or_else(|| {
+            let Exemptions { hosts, networks } = config.fetch_allow.clone();
+            Fetcher::new(FetchAllow::new(hosts, networks))
+        });
+        let to_providers = parts
+            .fetcher
+            .unwrap_or_else(|| fetcher_to_providers(config));
         let identity = IdentityState {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             public_url: public_url.clone(),
             owner: parts.owner,
             passwords: Passwords::default(),
+            providers: Arc::new(Providers::new(&config.providers, &to_providers)),
             sign_in_ttl: config.lifetimes.sign_in,
             throttle: sign_in_throttle(&limits),
             proxies: Arc::clone(&proxies),
         };
-        let fetcher = parts.fetcher.unwrap_or_else(|| {
-            let Exemptions { hosts, networks } = config.fetch_allow.clone();
-            Fetcher::new(FetchAllow::new(hosts, networks))
-        });
         let proofs = ProofRules {
             nonces: Arc::clone(&nonces),
             nonce_required: config.dpop_nonces,
@@ -214,6 +218,21 @@ impl App {
             mcp: Arc::new(mcp),
         })
     }
+}
+
+/// What goes to identity providers. The operator has named their hosts, which may well be inside.
+fn fetcher_to_providers(config: &Config) -> Fetcher {
+    let Exemptions {
+        mut hosts,
+        networks,
+    } = config.fetch_allow.clone();
+    let issuers = config.providers.iter().map(|provider| provider.issuer());
+    hosts.extend(issuers.filter_map(|issuer| {
+        let (_, rest) = issuer.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        Some(without_port(authority).to_ascii_lowercase())
+    }));
+    Fetcher::new(FetchAllow::new(hosts, networks))
 }
 
 /// The authorization server. It shares what identity has.

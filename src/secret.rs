@@ -188,6 +188,9 @@ secret! {
     /// Names an authorization request that waits for a person. Worth nothing without the cookie
     /// of the browser that brought it.
     PendingId = "ar_";
+    /// The `state` of a browser that has gone to an identity provider. Worth nothing without its
+    /// cookie.
+    DepartureId = "us_";
     /// The `Mcp-Session-Id` of a client of the session-based protocol.
     McpSessionId = "ms_";
 }

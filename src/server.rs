@@ -163,10 +163,7 @@ impl ServerBuilder {
             .public_url
             .clone()
             .unwrap_or_else(|| local_url(public_addr));
-        let owner = state
-            .owner(config.passcode.take())
-            .await
-            .map_err(StateError::from)?;
+        let owner = state.owner(&mut config).await.map_err(StateError::from)?;
         let shutdown = CancellationToken::new();
         let (tools, prompts) = (self.tools, self.prompts);
         let (resources, templates) = (self.resources, self.templates);

@@ -75,4 +75,5 @@ mod support;
 mod threats;
 mod token_exchange;
 mod token_limits;
+mod upstream_sign_in;
 mod users;

@@ -4,6 +4,7 @@ mod clients;
 mod database;
 mod dot_env;
 mod issuers;
+mod providers;
 mod scopes;
 mod settings;
 mod sources;
@@ -31,6 +32,7 @@ use crate::{
         assertion_issuer::AssertionIssuer,
         client::Client,
         client_metadata::MetadataRules,
+        provider::Provider,
         resource::{PublicUrl, PublicUrlError},
         scope::ScopeCatalogue,
     },
@@ -103,6 +105,8 @@ pub struct Config {
     pub resource_servers: Vec<ResourceServerConfig>,
     /// Identity providers whose word is taken for who a person is.
     pub assertion_issuers: Vec<AssertionIssuer>,
+    /// Identity providers with which people may sign in.
+    pub providers: Vec<Arc<Provider>>,
     /// What outgoing fetches may reach although it is not public.
     pub fetch_allow: Exemptions,
     /// Clients that are known by a document; `None`: there are none.
@@ -322,6 +326,8 @@ impl Config {
         let pinned = raw.tables("pinned_documents");
         let issuers = raw.tables("assertion_issuers");
         let assertion_issuers = issuers::read(issuers, &scopes, &mut read.errors);
+        let providers = raw.tables("sign_in_providers");
+        let providers = providers::read(providers, environment, &mut read.errors);
         let hosts = DocumentHosts {
             allowed: read.list("client_document_hosts", host_name),
             denied: read.list("client_document_denied_hosts", host_name),
@@ -351,6 +357,7 @@ impl Config {
             clients,
             resource_servers,
             assertion_issuers,
+            providers,
             dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),

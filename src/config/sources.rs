@@ -51,12 +51,13 @@ pub(super) struct RawSettings {
 }
 
 /// Tables of the file that come in any number.
-const TABLES: [&str; 5] = [
+const TABLES: [&str; 6] = [
     "scopes",
     "clients",
     "resource_servers",
     "pinned_documents",
     "assertion_issuers",
+    "sign_in_providers",
 ];
 
 impl RawSettings {

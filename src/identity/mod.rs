@@ -6,6 +6,7 @@ pub mod cookies;
 pub mod csrf;
 pub mod password;
 pub mod problem;
+mod providers;
 mod return_to;
 mod session;
 pub mod sign_in;
@@ -16,12 +17,16 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum::{Router, routing};
 
 pub use password::Passwords;
+pub use providers::{Leaving, Providers};
 pub use return_to::ReturnTo;
 pub use sign_in_throttle::{SignInLimits, SignInThrottle};
 
 use crate::{
     clock::{Clock, Timestamp},
-    model::{resource::PublicUrl, user::UserId},
+    model::{
+        resource::PublicUrl,
+        user::{Profile, UserId},
+    },
     secret::{BrowserSessionId, Passcode},
     store::{Result, Store},
     web::client_address::TrustedProxies,
@@ -40,6 +45,8 @@ pub struct IdentityState {
     pub owner: Owner,
     /// Checks the passwords of the others.
     pub passwords: Passwords,
+    /// With whom people may sign in elsewhere.
+    pub providers: Arc<Providers>,
     /// How long a browser stays signed in.
     pub sign_in_ttl: Duration,
     /// Bounds guessing; `None`: it is not bounded.
@@ -61,6 +68,17 @@ impl IdentityState {
             passcode: passcode.map(Arc::clone),
             has_users,
         })
+    }
+
+    /// The provider that everybody signs in with, where there is no other way.
+    pub async fn only_way(&self) -> Result<Option<&str>> {
+        let mut providers = self.providers.iter();
+        let (Some(only), None) = (providers.next(), providers.next()) else {
+            return Ok(None);
+        };
+        let ways = self.ways().await?;
+        let is_only = ways.passcode.is_none() && !ways.has_users;
+        Ok(is_only.then_some(&*only.id))
     }
 }
 
@@ -95,14 +113,28 @@ impl fmt::Debug for IdentityState {
 pub struct SignedIn {
     /// Who.
     pub user: UserId,
+    /// What their provider says of them, if they have one.
+    pub profile: Profile,
     /// When they last proved it.
     pub authenticated_at: Timestamp,
     /// The cookie that says so; forms of this person are bound to it.
     pub session: BrowserSessionId,
 }
 
+impl SignedIn {
+    /// What people call them, for pages.
+    pub fn shown(&self) -> &str {
+        let profile = &self.profile;
+        let known = profile.email.as_deref().or(profile.name.as_deref());
+        known.unwrap_or(self.user.as_str())
+    }
+}
+
 /// The routes of this room.
 pub fn routes(state: IdentityState) -> Router {
     let page = routing::get(sign_in::get).post(sign_in::post);
-    Router::new().route(sign_in::PATH, page).with_state(state)
+    Router::new()
+        .route(sign_in::PATH, page)
+        .merge(providers::routes())
+        .with_state(state)
 }

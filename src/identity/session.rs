@@ -5,7 +5,7 @@ use axum::{
     response::Response,
 };
 
-use super::{IdentityState, ReturnTo, SignedIn, cookies};
+use super::{IdentityState, SignedIn, cookies};
 use crate::{
     model::user::{BrowserSession, UserId},
     secret::BrowserSessionId,
@@ -23,19 +23,24 @@ impl IdentityState {
             .store
             .browser_session(&id.digest(), self.clock.now())
             .await?;
-        Ok(session.map(|session| SignedIn {
+        let Some(session) = session else {
+            return Ok(None);
+        };
+        let profile = self.store.profile(&session.user).await?;
+        Ok(Some(SignedIn {
             user: session.user,
+            profile: profile.unwrap_or_default(),
             authenticated_at: session.authenticated_at,
             session: id,
         }))
     }
 
-    /// Goes on with somebody who has just proved who they are.
+    /// Goes on with somebody who has just proved who they are. Where to, may depend on their session.
     pub(super) async fn admit(
         &self,
         headers: &HeaderMap,
         user: UserId,
-        return_to: &ReturnTo,
+        go_on: impl FnOnce(&BrowserSessionId) -> String,
     ) -> Result<Response> {
         // Somebody who has signed in already, in another tab, keeps that session: the forms that are
         // open there are bound to it.
@@ -44,8 +49,9 @@ impl IdentityState {
             _ => BrowserSessionId::mint(),
         };
         tracing::info!(event = "signed_in", user = %user, "a person has signed in");
+        let location = go_on(&id);
         let cookie = self.keep_session(id, user).await?;
-        let mut response = see_other(return_to.as_str());
+        let mut response = see_other(&location);
         response.headers_mut().append(header::SET_COOKIE, cookie);
         Ok(response)
     }

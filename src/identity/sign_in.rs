@@ -38,6 +38,9 @@ const FORM: &str = "sign-in form";
 struct SignInPage<'a> {
     host: &'a str,
     password: Option<PasswordForm>,
+    /// Identifiers and names.
+    providers: Vec<(&'a str, &'a str)>,
+    again: bool,
     csrf: String,
     action: String,
     return_to: ReturnTo,
@@ -59,6 +62,8 @@ struct Shown {
     problem: Option<String>,
     /// Who was named before, if anybody.
     username: String,
+    /// Whether they are to show who they are, even to a provider that knows.
+    again: bool,
 }
 
 impl Shown {
@@ -68,6 +73,7 @@ impl Shown {
             status: StatusCode::OK,
             problem: None,
             username: String::new(),
+            again: false,
         }
     }
 }
@@ -84,11 +90,17 @@ pub fn url(return_to: &ReturnTo, again: bool) -> String {
 pub(super) async fn get(State(identity): State<IdentityState>, request: Request) -> Response {
     let params = Params::of_query(&request);
     let return_to = destination(&params);
-    let again = params.text("again").is_ok_and(|again| again.is_some());
+    let again = asks_again(&params);
     let headers = request.headers();
     match identity.signed_in(headers).await {
         Ok(Some(_)) if !again => see_other(return_to.as_str()),
-        Ok(_) => form(&identity, headers, Shown::first(return_to)).await,
+        Ok(_) => {
+            let shown = Shown {
+                again,
+                ..Shown::first(return_to)
+            };
+            form(&identity, headers, shown).await
+        }
         Err(error) => problem::unavailable(error),
     }
 }
@@ -105,13 +117,11 @@ pub(super) async fn post(
         Err(error) => return problem::incomplete(error),
     };
     let entered_text = |name| entered.text(name).ok().flatten().unwrap_or_default();
-    let from_our_page = !csrf::is_cross_site(&headers, &identity.public_url)
-        && cookies::browser(&headers, &identity.public_url)
-            .is_some_and(|browser| csrf::is_token(entered_text("csrf"), FORM, browser.expose()));
-    if !from_our_page {
+    if sent_by(&identity, &headers, &entered).is_none() {
         return problem::not_our_form();
     }
     let return_to = destination(&entered);
+    let again = asks_again(&entered);
     let address = identity
         .proxies
         .client_address(connection.peer.ip(), &headers);
@@ -123,6 +133,7 @@ pub(super) async fn post(
         tracing::warn!(event = "sign_in_throttled", client.address = %address, "too many failed sign-ins");
         let shown = Shown {
             username,
+            again,
             ..Shown::first(return_to)
         };
         return throttled(&identity, &headers, shown, retry_after).await;
@@ -136,7 +147,8 @@ pub(super) async fn post(
     match recognise(&identity, &username, password).await {
         Ok(Some(user)) => {
             not_failed();
-            let admitted = identity.admit(&headers, user, &return_to).await;
+            let go_on = |_: &_| return_to.as_str().to_owned();
+            let admitted = identity.admit(&headers, user, go_on).await;
             admitted.unwrap_or_else(problem::unavailable)
         }
         Ok(None) => {
@@ -146,6 +158,7 @@ pub(super) async fn post(
                 status: StatusCode::FORBIDDEN,
                 problem: Some(String::new()),
                 username,
+                again,
                 ..Shown::first(return_to)
             };
             form(&identity, &headers, shown).await
@@ -155,6 +168,25 @@ pub(super) async fn post(
             error.page()
         }
     }
+}
+
+/// The browser that sent a form of this page, if it was this page's.
+pub(super) fn sent_by(
+    identity: &IdentityState,
+    headers: &HeaderMap,
+    entered: &Params,
+) -> Option<BrowserId> {
+    if csrf::is_cross_site(headers, &identity.public_url) {
+        return None;
+    }
+    let token = entered.text("csrf").ok().flatten().unwrap_or_default();
+    cookies::browser(headers, &identity.public_url)
+        .filter(|browser| csrf::is_token(token, FORM, browser.expose()))
+}
+
+/// Whether somebody is to show who they are, even if that is known.
+pub(super) fn asks_again(params: &Params) -> bool {
+    params.text("again").is_ok_and(|again| again.is_some())
 }
 
 /// Why it was not found out who somebody is.
@@ -231,6 +263,12 @@ async fn form(identity: &IdentityState, headers: &HeaderMap, shown: Shown) -> Re
     let page = SignInPage {
         host: identity.public_url.host(),
         password: password_form(&ways, shown.username),
+        providers: identity
+            .providers
+            .iter()
+            .map(|provider| (&*provider.id, &*provider.name))
+            .collect(),
+        again: shown.again,
         csrf: csrf::token(FORM, browser.expose()),
         action: url(&shown.return_to, false),
         return_to: shown.return_to,
@@ -279,7 +317,7 @@ async fn throttled(
     response
 }
 
-fn destination(params: &Params) -> ReturnTo {
+pub(super) fn destination(params: &Params) -> ReturnTo {
     let asked_for = params.text("return_to").ok().flatten();
     asked_for
         .and_then(ReturnTo::parse)

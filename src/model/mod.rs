@@ -7,6 +7,7 @@ pub mod client_document;
 pub mod client_metadata;
 pub mod grant;
 pub mod mcp_session;
+pub mod provider;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;

@@ -144,6 +144,16 @@ pub struct NamedUser {
     pub created_at: Timestamp,
 }
 
+/// What is known of a person beside who they are, for others to show. Providers said so when the person
+/// last signed in.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// What they are called.
+    pub name: Option<String>,
+    /// Their address, if the provider vouches for it.
+    pub email: Option<String>,
+}
+
 /// A browser in which a person has signed in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BrowserSession {

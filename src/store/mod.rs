@@ -29,10 +29,11 @@ use crate::{
             StoredRefreshToken,
         },
         mcp_session::McpSession,
+        provider::Departure,
         redirect_uri::RedirectUri,
         scope::ScopeSet,
         session_stream::{KeptEvent, KeptStream, Mail},
-        user::{BrowserSession, NamedUser, UserId, UserName},
+        user::{BrowserSession, NamedUser, Profile, UserId, UserName},
     },
     secret::{Digest, PasswordHash, ServerKey},
 };
@@ -261,6 +262,29 @@ pub trait Users: Send + Sync {
     async fn remove_user(&self, name: &UserName) -> Result<bool>;
 }
 
+/// People whom identity providers know.
+#[async_trait]
+pub trait People: Send + Sync {
+    /// Keeps that a browser has gone to a provider. Where the cap of authorization requests is reached,
+    /// the oldest gives way.
+    async fn insert_departure(&self, state: Digest, departure: Departure) -> Result<()>;
+
+    /// The departure of that `state`, if it is this browser's. It is taken away, so that exactly one
+    /// caller goes on with it.
+    async fn take_departure(
+        &self,
+        state: &Digest,
+        browser: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Departure>>;
+
+    /// Keeps what a provider said of a person, instead of what it said before.
+    async fn keep_profile(&self, user: &UserId, profile: Profile) -> Result<()>;
+
+    /// What is known of a person.
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>>;
+}
+
 /// Sessions of the MCP revisions that have them. A session belongs to a person and a client, and
 /// is not found for anyone else.
 #[async_trait]
@@ -405,6 +429,7 @@ pub trait Store:
     + Grants
     + BrowserSessions
     + Users
+    + People
     + McpSessions
     + SessionMail
     + Replays

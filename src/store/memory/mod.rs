@@ -9,6 +9,7 @@ mod clients;
 mod grants;
 mod keys;
 mod mcp_sessions;
+mod people;
 mod replays;
 mod session_mail;
 mod users;
@@ -47,6 +48,7 @@ struct State {
     grants: grants::GrantTable,
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
+    people: people::PeopleTable,
     replays: replays::ReplayTable,
     session_streams: session_mail::StreamTable,
     keys: keys::KeyTable,
@@ -96,6 +98,7 @@ impl Store for MemoryStore {
         self.write().authorizations.sweep(now);
         self.write().grants.sweep(now);
         self.write().browser_sessions.sweep(now);
+        self.write().people.sweep(now);
         let owners = self.read().mcp_sessions.owners();
         for owner in owners {
             self.write().mcp_sessions.sweep(&owner, now);

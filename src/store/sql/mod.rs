@@ -16,6 +16,7 @@ mod listener;
 mod mcp_sessions;
 mod news;
 mod open;
+mod people;
 mod quota;
 mod recent;
 mod replays;
@@ -59,6 +60,7 @@ struct Quotas {
     clients: Quota,
     pending: Quota,
     pushed: Quota,
+    departures: Quota,
     mcp_sessions: Quota,
     mcp_sessions_of_owner: OwnerQuotas,
     replays: Quota,
@@ -73,6 +75,7 @@ impl SqlStore {
                 clients: Quota::new(limits.clients),
                 pending: Quota::new(limits.pending_authorizations),
                 pushed: Quota::new(limits.pending_authorizations),
+                departures: Quota::new(limits.pending_authorizations),
                 mcp_sessions: Quota::new(limits.mcp_sessions),
                 mcp_sessions_of_owner: OwnerQuotas::new(limits.mcp_sessions_per_grant),
                 replays: Quota::new(limits.replays),

@@ -18,7 +18,7 @@ const BATCH: usize = 500;
 const LEASE: Duration = Duration::from_mins(5);
 
 /// What goes when its time is over. `$1` is now, `$2` the size of a batch.
-const EXPIRED: [&str; 9] = [
+const EXPIRED: [&str; 10] = [
     "DELETE FROM requests WHERE seq IN \
          (SELECT seq FROM requests WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM codes WHERE digest IN \
@@ -29,6 +29,8 @@ const EXPIRED: [&str; 9] = [
          (SELECT digest FROM refresh_tokens WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM browser_sessions WHERE id IN \
          (SELECT id FROM browser_sessions WHERE expires_at <= $1 LIMIT $2)",
+    "DELETE FROM departures WHERE state IN \
+         (SELECT state FROM departures WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM mcp_sessions WHERE id IN \
          (SELECT id FROM mcp_sessions WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM replays WHERE key IN \

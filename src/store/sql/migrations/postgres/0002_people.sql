@@ -13,3 +13,22 @@ ALTER TABLE codes ADD COLUMN member TEXT REFERENCES users (name) ON DELETE CASCA
 CREATE INDEX codes_of_member ON codes (member) WHERE member IS NOT NULL;
 CREATE INDEX grants_of_user ON grants (user_id);
 CREATE INDEX consents_of_user ON consents (user_id);
+
+-- Browsers on their way to an identity provider and back.
+CREATE TABLE departures (
+    state BYTEA PRIMARY KEY,
+    provider TEXT NOT NULL,
+    browser BYTEA NOT NULL,
+    return_to TEXT NOT NULL,
+    -- What the person allowed before they left.
+    allowed TEXT,
+    expires_at BIGINT NOT NULL
+);
+CREATE INDEX departures_by_end ON departures (expires_at);
+
+-- What identity providers say of people.
+CREATE TABLE profiles (
+    user_id TEXT PRIMARY KEY,
+    name TEXT,
+    email TEXT
+);
