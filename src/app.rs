@@ -5,9 +5,12 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::ProvidedTokens,
     clock::{Clock, Timestamp},
     config::{Config, Database, Exemptions, Limits, Registration},
-    identity::{IdentityState, Owner, Passwords, Providers, SignInLimits, SignInThrottle},
+    identity::{
+        IdentityState, KeptTokens, Owner, Passwords, Providers, SignInLimits, SignInThrottle,
+    },
     mcp::{
         McpInternal, McpState,
         feature::{BestPersonLookerUpper, Changes, Features, Offered, RegistryError},
@@ -23,7 +26,7 @@ use crate::{
         RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
     secret::Passcode,
-    store::{self, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
+    store::{self, KeyRing, LINK_KEYS, MemoryStore, OpenError, SqlStore, Store, StoreError},
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
@@ -32,17 +35,19 @@ use crate::{
     },
 };
 
-/// What the server has keys of its own for: states of calls, and nonces.
-pub(crate) const KEYS: [&str; 2] = ["request states", "dpop nonces"];
+/// What the server has keys of its own for: states of calls, nonces, and tokens of identity providers.
+pub(crate) const KEYS: [&str; 3] = ["request states", "dpop nonces", LINK_KEYS];
 
 /// What the rooms share.
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     /// The server's own keys, to be renewed now and then.
-    pub(crate) keys: [Arc<KeyRing>; 2],
+    pub(crate) keys: [Arc<KeyRing>; 3],
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
     pub(crate) mcp: Arc<McpState>,
+    /// For those who call people's own APIs.
+    pub(crate) provided_tokens: Arc<dyn ProvidedTokens>,
 }
 
 /// Registers what a program offers.
@@ -55,6 +60,8 @@ pub(crate) struct State {
     states: Arc<KeyRing>,
     /// Makes the nonces of proofs of possession.
     nonces: Arc<KeyRing>,
+    /// Seals the tokens of identity providers.
+    links: Arc<KeyRing>,
 }
 
 /// Why there is no state to begin with.
@@ -79,10 +86,11 @@ impl State {
             Some(store) => store,
             None => open_store(config).await?,
         };
-        let [states, nonces] = KEYS;
+        let [states, nonces, links] = KEYS;
         Ok(Self {
             states: Arc::new(KeyRing::open(&*store, states, now).await?),
             nonces: Arc::new(KeyRing::open(&*store, nonces, now).await?),
+            links: Arc::new(KeyRing::open(&*store, links, now).await?),
             store,
         })
     }
@@ -142,6 +150,7 @@ impl App {
             store,
             states,
             nonces,
+            links,
         } = parts.state;
         let clock = parts.clock;
         let public_url = parts.public_url;
@@ -164,10 +173,12 @@ impl App {
             owner: parts.owner,
             passwords: Passwords::default(),
             providers: Arc::new(Providers::new(&config.providers, &to_providers)),
+            link_keys: Arc::clone(&links),
             sign_in_ttl: config.lifetimes.sign_in,
             throttle: sign_in_throttle(&limits),
             proxies: Arc::clone(&proxies),
         };
+        let provided_tokens = Arc::new(KeptTokens::new(identity.clone()));
         let proofs = ProofRules {
             nonces: Arc::clone(&nonces),
             nonce_required: config.dpop_nonces,
@@ -212,10 +223,11 @@ impl App {
         };
         Ok(Self {
             store,
-            keys: [states, nonces],
+            keys: [states, nonces, links],
             clock,
             oauth,
             mcp: Arc::new(mcp),
+            provided_tokens,
         })
     }
 }

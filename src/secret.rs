@@ -266,6 +266,28 @@ impl fmt::Debug for Passcode {
     }
 }
 
+/// A token of somebody else's: what a person's identity provider gave us to call its APIs with.
+#[derive(Clone)]
+pub struct ProvidedToken(Box<str>);
+
+impl ProvidedToken {
+    /// What the provider sent.
+    pub fn received(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The token itself, for the API that it opens.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ProvidedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProvidedToken([redacted])")
+    }
+}
+
 /// What a person signs in with. It is typed, so it is normalised: “é” is one character or two
 /// (RFC 8265 §4.2.2).
 pub struct Password(Box<str>);

@@ -7,6 +7,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::ProvidedTokens,
     admin,
     app::{App, Parts, State, StateError},
     clock::{Clock, SystemClock},
@@ -266,6 +267,12 @@ impl Server {
         }
     }
 
+    /// People's own tokens at the identity providers that they signed in with, for tools that call the
+    /// providers' APIs on their behalf.
+    pub fn provided_tokens(&self) -> Arc<dyn ProvidedTokens> {
+        Arc::clone(&self.app.provided_tokens)
+    }
+
     /// What the public listener serves, for whoever brings requests by another way. Each has to have
     /// its [`Connection`](crate::web::client_address::Connection) among its extensions, as the
     /// listener would put it there.
@@ -337,7 +344,7 @@ async fn tunnel_ends(tunnel: &mut Option<Tunnel>) -> TunnelError {
 }
 
 /// Sweeps out what has expired, and looks whether there are new keys.
-async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 2], clock: Arc<dyn Clock>) {
+async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 3], clock: Arc<dyn Clock>) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;

@@ -94,8 +94,8 @@ fn ada() -> Value {
 
 #[tokio::test]
 async fn somebody_whom_the_provider_knows_connects_an_app() {
-    let test = "sign-in with a provider";
-    let Some(mut story) = Story::begin(test, "domains = [\"example.com\"]").await else {
+    let story_is = "sign-in with a provider";
+    let Some(mut story) = Story::begin(story_is, "domains = [\"example.com\"]").await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;
@@ -127,8 +127,8 @@ async fn somebody_whom_the_provider_knows_connects_an_app() {
 
 #[tokio::test]
 async fn whoever_goes_back_from_the_provider_can_go_back_to_the_app_or_try_again() {
-    let test = "going back from a provider";
-    let Some(mut story) = Story::begin(test, "anyone = true").await else {
+    let story_is = "going back from a provider";
+    let Some(mut story) = Story::begin(story_is, "anyone = true").await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;
@@ -166,9 +166,9 @@ async fn whoever_goes_back_from_the_provider_can_go_back_to_the_app_or_try_again
 
 #[tokio::test]
 async fn whoever_may_not_enter_is_told_so_and_so_is_the_app() {
-    let test = "people who may not enter";
+    let story_is = "people who may not enter";
     let entry = "domains = [\"example.com\"]\ngroups = [\"engines\"]";
-    let Some(mut story) = Story::begin(test, entry).await else {
+    let Some(mut story) = Story::begin(story_is, entry).await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;
@@ -220,8 +220,8 @@ async fn whoever_may_not_enter_is_told_so_and_so_is_the_app() {
 
 #[tokio::test]
 async fn an_answer_is_good_once_and_in_the_browser_that_left() {
-    let test = "answers of a provider";
-    let Some(mut story) = Story::begin(test, "anyone = true").await else {
+    let story_is = "answers of a provider";
+    let Some(mut story) = Story::begin(story_is, "anyone = true").await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;
@@ -250,8 +250,8 @@ async fn assert_nobody_waits(browser: &mut Browser, back: &str) {
 
 #[tokio::test]
 async fn while_the_provider_is_down_the_others_sign_in() {
-    let test = "a provider that is down";
-    let Some(mut story) = Story::begin(test, "anyone = true").await else {
+    let story_is = "a provider that is down";
+    let Some(mut story) = Story::begin(story_is, "anyone = true").await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;
@@ -278,10 +278,10 @@ async fn while_the_provider_is_down_the_others_sign_in() {
 
 #[tokio::test]
 async fn where_there_is_one_provider_and_nothing_else_the_question_comes_at_once() {
-    let test = "the only way to sign in";
+    let story_is = "the only way to sign in";
     let nothing_else = |launch: Launch| launch.without_env("SIGN_IN_PASSCODE");
     let entry = "emails = [\"ada@example.com\"]";
-    let Some(mut story) = Story::with(test, entry, json!({}), nothing_else).await else {
+    let Some(mut story) = Story::with(story_is, entry, json!({}), nothing_else).await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;

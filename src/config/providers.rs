@@ -76,6 +76,17 @@ fn provider(
     let preset = preset(table, &entry)?;
     let name = table.optional_text("name")?;
     let scopes = table.list("scopes")?;
+    let keep_tokens = switch(table, "keep_tokens")?;
+    let mut usual = preset.scopes;
+    // Google says it in another way, and GitHub gives such tokens anyhow.
+    if keep_tokens
+        && let ProviderKind::OpenId {
+            vendor: Vendor::Entra | Vendor::Other,
+            ..
+        } = preset.kind
+    {
+        usual.push("offline_access".to_owned());
+    }
     let secret = table.secret("client_secret", environment)?;
     Ok(Provider {
         id: id(table)?,
@@ -83,13 +94,9 @@ fn provider(
         kind: preset.kind,
         client_id: table.text("client_id")?.into(),
         client_secret: secret.map(|secret| Arc::new(ClientSecret::presented(secret))),
-        scopes: if scopes.is_empty() {
-            preset.scopes
-        } else {
-            scopes
-        },
+        scopes: if scopes.is_empty() { usual } else { scopes },
         entry,
-        keep_tokens: switch(table, "keep_tokens")?,
+        keep_tokens,
     })
 }
 

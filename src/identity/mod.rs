@@ -17,7 +17,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use axum::{Router, routing};
 
 pub use password::Passwords;
-pub use providers::{Leaving, Providers};
+pub use providers::{KeptTokens, Leaving, Providers};
 pub use return_to::ReturnTo;
 pub use sign_in_throttle::{SignInLimits, SignInThrottle};
 
@@ -28,7 +28,7 @@ use crate::{
         user::{Profile, UserId},
     },
     secret::{BrowserSessionId, Passcode},
-    store::{Result, Store},
+    store::{KeyRing, Result, Store},
     web::client_address::TrustedProxies,
 };
 
@@ -47,6 +47,8 @@ pub struct IdentityState {
     pub passwords: Passwords,
     /// With whom people may sign in elsewhere.
     pub providers: Arc<Providers>,
+    /// Seals what they give.
+    pub link_keys: Arc<KeyRing>,
     /// How long a browser stays signed in.
     pub sign_in_ttl: Duration,
     /// Bounds guessing; `None`: it is not bounded.

@@ -232,6 +232,32 @@ pub struct Departure {
     pub expires_at: Timestamp,
 }
 
+/// What a provider gave for a person, as a store keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Counts what was there.
+    pub version: u64,
+    /// The sealed tokens.
+    pub sealed: SealedTokens,
+    /// Until when somebody is about to replace them.
+    pub claimed_until: Option<Timestamp>,
+}
+
+/// Tokens of a provider. Whoever has the store has not got them.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SealedTokens {
+    /// Which of the server's keys sealed them.
+    pub key: u64,
+    /// What it made of them.
+    pub bytes: Box<[u8]>,
+}
+
+impl fmt::Debug for SealedTokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealedTokens([sealed])")
+    }
+}
+
 /// A claim by its name, or by the path that leads to it: `realm_access.roles`.
 pub fn find<'a>(claims: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     if let Some(found) = claims.get(path) {

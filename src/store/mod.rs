@@ -29,7 +29,7 @@ use crate::{
             StoredRefreshToken,
         },
         mcp_session::McpSession,
-        provider::Departure,
+        provider::{Departure, Link, SealedTokens},
         redirect_uri::RedirectUri,
         scope::ScopeSet,
         session_stream::{KeptEvent, KeptStream, Mail},
@@ -285,6 +285,43 @@ pub trait People: Send + Sync {
     async fn profile(&self, user: &UserId) -> Result<Option<Profile>>;
 }
 
+/// What identity providers gave for people: one link for each person and provider.
+#[async_trait]
+pub trait Links: Send + Sync {
+    /// Keeps what a provider gave, instead of what was there.
+    async fn keep_link(&self, user: &UserId, provider: &str, sealed: SealedTokens) -> Result<()>;
+
+    /// What is there.
+    async fn link(&self, user: &UserId, provider: &str) -> Result<Option<Link>>;
+
+    /// Claims to replace a link, if that version is there and nobody has claimed it at `now`. Of many
+    /// callers at once exactly one is told `true`. The claim holds until `until`.
+    async fn claim_link(
+        &self,
+        user: &UserId,
+        provider: &str,
+        version: u64,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Replaces a link, or gives a claim back where `sealed` is `None`, if that version is there.
+    async fn replace_link(
+        &self,
+        user: &UserId,
+        provider: &str,
+        version: u64,
+        sealed: Option<SealedTokens>,
+    ) -> Result<bool>;
+
+    /// Ends a link, if that version is there.
+    async fn end_link(&self, user: &UserId, provider: &str, version: u64) -> Result<bool>;
+}
+
+/// The name of the keys that seal links. One of them is kept as long as there is something that only it
+/// opens.
+pub const LINK_KEYS: &str = "kept tokens";
+
 /// Sessions of the MCP revisions that have them. A session belongs to a person and a client, and
 /// is not found for anyone else.
 #[async_trait]
@@ -418,7 +455,7 @@ pub struct DatedKey {
 }
 
 /// How long a key still opens what it has sealed, from when there is a newer one. Nothing that is
-/// sealed lasts longer than half an hour.
+/// sealed lasts longer than half an hour, but for [links](LINK_KEYS).
 pub const KEY_OPENS_FOR: Duration = Duration::from_hours(1);
 
 /// Everything that the server remembers.
@@ -430,6 +467,7 @@ pub trait Store:
     + BrowserSessions
     + Users
     + People
+    + Links
     + McpSessions
     + SessionMail
     + Replays

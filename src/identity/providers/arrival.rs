@@ -7,7 +7,7 @@ use axum::{
     response::Response,
 };
 
-use super::{Journey, Upstream, UpstreamError, openid, pages};
+use super::{Arrived, Journey, Upstream, UpstreamError, openid, pages};
 use crate::{
     identity::{IdentityState, ReturnTo, consent, cookies, problem},
     model::{
@@ -83,8 +83,10 @@ pub(super) async fn get(
         return_to: &return_to,
     };
     match recognised {
-        Ok(person) => {
-            let admitted = admit(&identity, upstream, headers, person, &departure, &return_to);
+        Ok(arrived) => {
+            let admitted = admit(
+                &identity, upstream, headers, arrived, &departure, &return_to,
+            );
             admitted.await.unwrap_or_else(problem::unavailable)
         }
         Err(Turned::Cancelled) => page.cancelled(),
@@ -124,7 +126,7 @@ async fn recognise(
     upstream: &Upstream,
     params: &Params,
     journey: Journey,
-) -> Result<ProvidedPerson, Turned> {
+) -> Result<Arrived, Turned> {
     let text = |name| {
         let text = params.text(name);
         text.map_err(|error| UpstreamError::Invalid(error.to_string()))
@@ -143,7 +145,7 @@ async fn recognise(
             let code = code.to_owned();
             let arrived = upstream.redeem(identity, code, journey).await?;
             if upstream.provider.entry.admit(&arrived.person) {
-                Ok(arrived.person)
+                Ok(arrived)
             } else {
                 Err(Turned::NotAllowed(arrived.person))
             }
@@ -155,16 +157,19 @@ async fn admit(
     identity: &IdentityState,
     upstream: &Upstream,
     headers: &HeaderMap,
-    person: ProvidedPerson,
+    arrived: Arrived,
     departure: &Departure,
     return_to: &ReturnTo,
 ) -> Result<Response, StoreError> {
-    let user = UserId::of_issuer(upstream.provider.issuer(), &person.subject);
+    let user = UserId::of_issuer(upstream.provider.issuer(), &arrived.person.subject);
+    let person = arrived.person;
     let profile = Profile {
         name: person.name,
         email: person.email.filter(|_| person.email_verified),
     };
     identity.store.keep_profile(&user, profile).await?;
+    let kept = identity.keep_tokens(&user, &upstream.provider, arrived.tokens);
+    kept.await?;
     let go_on = |session: &_| match &departure.allowed {
         Some(allowed) => consent::url_of_answered(return_to, allowed, session),
         None => return_to.as_str().to_owned(),

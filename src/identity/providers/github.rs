@@ -4,14 +4,14 @@ use axum::http::{Request, StatusCode, header};
 use openidconnect::{
     AsyncHttpClient as _, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
     IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier,
-    RedirectUrl, Scope, TokenUrl,
+    RedirectUrl, RefreshToken, Scope, TokenUrl,
     core::{CoreAuthenticationFlow, CoreClient},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
-use super::{Arrived, Http, Journey, Upstream, UpstreamError, openid::token_error};
-use crate::{model::provider::Provider, web::params};
+use super::{Arrived, Http, Journey, Tokens, Upstream, UpstreamError, openid::token_error};
+use crate::{clock::Timestamp, model::provider::Provider, web::params};
 
 const PUBLIC: &str = "https://github.com";
 
@@ -76,8 +76,8 @@ pub(super) async fn redeem(
     upstream: &Upstream,
     base: &str,
     redirect_uri: String,
-    code: String,
-    journey: Journey,
+    (code, journey): (String, Journey),
+    now: Timestamp,
 ) -> Result<Arrived, UpstreamError> {
     let (provider, http) = (&upstream.provider, &upstream.http);
     let client = client(provider, base, redirect_uri)?;
@@ -117,7 +117,24 @@ pub(super) async fn redeem(
     claims.insert(provider.entry.groups_claim.clone(), groups.into());
     Ok(Arrived {
         person: provider.person(&user.id.to_string(), claims),
+        tokens: Tokens::of(&tokens, now),
     })
+}
+
+pub(super) async fn refresh(
+    upstream: &Upstream,
+    base: &str,
+    redirect_uri: String,
+    refresh_token: String,
+    now: Timestamp,
+) -> Result<Tokens, UpstreamError> {
+    let client = client(&upstream.provider, base, redirect_uri)?;
+    let tokens = client
+        .exchange_refresh_token(&RefreshToken::new(refresh_token))
+        .request_async(&upstream.http)
+        .await
+        .map_err(token_error)?;
+    Ok(Tokens::of(&tokens, now))
 }
 
 #[derive(Deserialize)]

@@ -24,6 +24,7 @@ mod departure;
 mod github;
 mod openid;
 mod pages;
+mod tokens;
 
 use std::{fmt, sync::Arc};
 
@@ -32,6 +33,8 @@ use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 pub use departure::Leaving;
 use openid::Discovery;
+pub use tokens::KeptTokens;
+use tokens::Tokens;
 
 use super::IdentityState;
 use crate::{
@@ -130,6 +133,7 @@ impl Journey {
 /// What came back with a code.
 struct Arrived {
     person: ProvidedPerson,
+    tokens: Tokens,
 }
 
 impl Upstream {
@@ -166,7 +170,26 @@ impl Upstream {
                 openid::redeem(self, redirect_uri, code, journey, now).await
             }
             ProviderKind::GitHub { base } => {
-                github::redeem(self, base, redirect_uri, code, journey).await
+                let now = identity.clock.now();
+                github::redeem(self, base, redirect_uri, (code, journey), now).await
+            }
+        }
+    }
+
+    /// Uses a refresh token.
+    async fn refresh(
+        &self,
+        identity: &IdentityState,
+        refresh_token: String,
+    ) -> Result<Tokens, UpstreamError> {
+        let redirect_uri = redirect_uri(&identity.public_url, &self.provider);
+        let now = identity.clock.now();
+        match &self.provider.kind {
+            ProviderKind::OpenId { .. } => {
+                openid::refresh(self, redirect_uri, refresh_token, now).await
+            }
+            ProviderKind::GitHub { base } => {
+                github::refresh(self, base, redirect_uri, refresh_token, now).await
             }
         }
     }

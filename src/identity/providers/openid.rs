@@ -14,7 +14,7 @@ use openidconnect::{
     AdditionalProviderMetadata, AuthType, AuthorizationCode, ClientId, ClientSecret, CsrfToken,
     DiscoveryError, EndpointMaybeSet, EndpointNotSet, EndpointSet, IssuerUrl, Nonce,
     OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, ProviderMetadata, RedirectUrl,
-    RequestTokenError, Scope, StandardErrorResponse, TokenResponse as _,
+    RefreshToken, RequestTokenError, Scope, StandardErrorResponse, TokenResponse as _,
     core::{
         CoreAuthDisplay, CoreAuthPrompt, CoreAuthenticationFlow, CoreClaimName, CoreClaimType,
         CoreClient, CoreClientAuthMethod, CoreErrorResponseType, CoreGrantType, CoreIdToken,
@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tokio::sync::Mutex as AsyncMutex;
 
-use super::{Arrived, Http, Journey, Upstream, UpstreamError};
+use super::{Arrived, Http, Journey, Tokens, Upstream, UpstreamError};
 use crate::{
     clock::Timestamp,
     model::provider::{Provider, ProviderKind, Vendor, find},
@@ -39,6 +39,9 @@ const OLD_AFTER: Duration = Duration::from_hours(24);
 
 /// How soon it is asked again for keys that were not among those it published.
 const KEYS_AGAIN_AFTER: Duration = Duration::from_mins(1);
+
+/// What is asked for tokens that outlast the sign-in (OpenID Connect Core §11).
+const OFFLINE: &str = "offline_access";
 
 /// How far in the future a token may have been made: clocks differ.
 const LEEWAY: Duration = Duration::from_mins(5);
@@ -218,20 +221,26 @@ pub(super) async fn authorization_url(
     for scope in provider.scopes.iter().filter(|scope| *scope != "openid") {
         request = request.add_scope(Scope::new(scope.clone()));
     }
+    let vendor = match provider.kind {
+        ProviderKind::OpenId { vendor, .. } => vendor,
+        ProviderKind::GitHub { .. } => Vendor::Other,
+    };
     if anew {
         // Otherwise whoever may not enter would be sent back as the same person, without a word.
-        let takes_accounts = matches!(
-            provider.kind,
-            ProviderKind::OpenId {
-                vendor: Vendor::Google | Vendor::Entra,
-                ..
-            }
-        );
-        request = request.add_prompt(if takes_accounts {
-            CoreAuthPrompt::SelectAccount
-        } else {
-            CoreAuthPrompt::Login
+        request = request.add_prompt(match vendor {
+            Vendor::Google | Vendor::Entra => CoreAuthPrompt::SelectAccount,
+            Vendor::Other => CoreAuthPrompt::Login,
         });
+    }
+    if provider.keep_tokens {
+        // OpenID Connect Core §11: tokens for when nobody is there want the person's consent.
+        request = match vendor {
+            Vendor::Google => request.add_extra_param("access_type", "offline"),
+            Vendor::Other if provider.scopes.iter().any(|scope| scope == OFFLINE) => {
+                request.add_prompt(CoreAuthPrompt::Consent)
+            }
+            Vendor::Entra | Vendor::Other => request,
+        };
     }
     Ok(request.url().0.to_string())
 }
@@ -305,7 +314,26 @@ pub(super) async fn redeem(
     }
     Ok(Arrived {
         person: provider.person(&subject, claims),
+        tokens: Tokens::of(&tokens, now),
     })
+}
+
+pub(super) async fn refresh(
+    upstream: &Upstream,
+    redirect_uri: String,
+    refresh_token: String,
+    now: Timestamp,
+) -> Result<Tokens, UpstreamError> {
+    let (provider, http) = (&upstream.provider, &upstream.http);
+    let metadata = upstream.discovery.metadata(provider, http, FRESH_FOR, now);
+    let client = client(provider, &*metadata.await?, redirect_uri)?;
+    let tokens = client
+        .exchange_refresh_token(&RefreshToken::new(refresh_token))
+        .map_err(invalid)?
+        .request_async(http)
+        .await
+        .map_err(token_error)?;
+    Ok(Tokens::of(&tokens, now))
 }
 
 /// Whether something is still to be asked for.

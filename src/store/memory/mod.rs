@@ -8,6 +8,7 @@ mod browser_sessions;
 mod clients;
 mod grants;
 mod keys;
+mod links;
 mod mcp_sessions;
 mod people;
 mod replays;
@@ -49,6 +50,7 @@ struct State {
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
     people: people::PeopleTable,
+    links: links::LinkTable,
     replays: replays::ReplayTable,
     session_streams: session_mail::StreamTable,
     keys: keys::KeyTable,
@@ -104,7 +106,9 @@ impl Store for MemoryStore {
             self.write().mcp_sessions.sweep(&owner, now);
         }
         self.write().session_streams.sweep(now);
-        self.write().keys.sweep(now);
+        let state = &mut *self.write();
+        let in_use = state.links.keys();
+        state.keys.sweep(&in_use, now);
         Ok(())
     }
 

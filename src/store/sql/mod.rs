@@ -12,6 +12,7 @@ mod database;
 mod grants;
 mod kept;
 mod keys;
+mod links;
 mod listener;
 mod mcp_sessions;
 mod news;

@@ -56,11 +56,12 @@ const ANSWERED: &str = "UPDATE refresh_tokens SET answer = NULL WHERE digest IN 
 const STREAMS: &str = "DELETE FROM mcp_streams WHERE (session_id, stream) IN \
      (SELECT session_id, stream FROM mcp_streams WHERE last_event_at <= $1 LIMIT $2)";
 
-/// Keys that have been replaced for long enough.
+/// Keys that have been replaced for long enough, and seal no link (`LINK_KEYS`) any more.
 const KEYS: &str = "DELETE FROM server_keys WHERE (name, generation) IN \
      (SELECT elder.name, elder.generation FROM server_keys elder JOIN server_keys newer \
          ON newer.name = elder.name AND newer.generation > elder.generation \
-         WHERE newer.made_at <= $1 LIMIT $2)";
+         WHERE newer.made_at <= $1 AND (elder.name <> 'kept tokens' OR elder.generation NOT IN \
+             (SELECT key_generation FROM links)) LIMIT $2)";
 
 impl SqlStore {
     pub(super) async fn sweep_everything(&self, now: Timestamp) -> Result<()> {

@@ -32,3 +32,18 @@ CREATE TABLE profiles (
     name TEXT,
     email TEXT
 );
+
+-- What identity providers gave for people, sealed.
+CREATE TABLE links (
+    user_id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    -- Counts what was there.
+    version BIGINT NOT NULL,
+    -- Which of the server's keys sealed it.
+    key_generation BIGINT NOT NULL,
+    sealed BYTEA NOT NULL,
+    -- Until when somebody is about to replace it.
+    claimed_until BIGINT,
+    PRIMARY KEY (user_id, provider)
+);
+CREATE INDEX links_by_key ON links (key_generation);

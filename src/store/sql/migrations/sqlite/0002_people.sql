@@ -32,3 +32,18 @@ CREATE TABLE profiles (
     name TEXT,
     email TEXT
 ) STRICT, WITHOUT ROWID;
+
+-- What identity providers gave for people, sealed.
+CREATE TABLE links (
+    user_id TEXT NOT NULL,
+    provider TEXT NOT NULL,
+    -- Counts what was there.
+    version INTEGER NOT NULL,
+    -- Which of the server's keys sealed it.
+    key_generation INTEGER NOT NULL,
+    sealed BLOB NOT NULL,
+    -- Until when somebody is about to replace it.
+    claimed_until INTEGER,
+    PRIMARY KEY (user_id, provider)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_by_key ON links (key_generation);
