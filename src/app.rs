@@ -1,6 +1,6 @@
 //! The composition root: puts the rooms together from the configuration.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -173,6 +173,11 @@ impl App {
             owner: parts.owner,
             passwords: Passwords::default(),
             providers: Arc::new(Providers::new(&config.providers, &to_providers)),
+            departures: throttle(
+                &limits,
+                limits.authorization_burst,
+                limits.authorizations_per_second,
+            ),
             link_keys: Arc::clone(&links),
             sign_in_ttl: config.lifetimes.sign_in,
             throttle: sign_in_throttle(&limits),
@@ -328,16 +333,18 @@ fn grant_types(clients: &HashMap<ClientId, Arc<Client>>, takes_assertions: bool)
 }
 
 fn throttles(limits: &Limits) -> Throttles {
-    let throttle = |burst, per_second| {
-        limits
-            .rate_limits
-            .then(|| Arc::new(Throttle::new(burst, Duration::from_secs(1) / per_second)))
-    };
+    let throttle = |burst, per_second| throttle(limits, burst, per_second);
     Throttles {
         registration: throttle(limits.registration_burst, limits.registrations_per_second),
         authorization: throttle(limits.authorization_burst, limits.authorizations_per_second),
         token: throttle(limits.token_failure_burst, limits.token_failures_per_second),
     }
+}
+
+fn throttle(limits: &Limits, burst: u32, per_second: u32) -> Option<Arc<Throttle<IpAddr>>> {
+    let every = Duration::from_secs(1) / per_second;
+    let is_on = limits.rate_limits;
+    is_on.then(|| Arc::new(Throttle::new(burst, every)))
 }
 
 fn sign_in_throttle(limits: &Limits) -> Option<Arc<SignInThrottle>> {

@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock, SystemClock},
     config::{AdminListener, Config},
     connection,
-    identity::Owner,
+    identity::{self, Owner},
     mcp::{
         self,
         feature::{Changes, Features, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
@@ -164,6 +164,13 @@ impl ServerBuilder {
             .public_url
             .clone()
             .unwrap_or_else(|| local_url(public_addr));
+        for provider in &config.providers {
+            let uri = identity::redirect_uri(&public_url, provider);
+            tracing::info!(
+                "people may sign in with {}; register {uri} there",
+                provider.name
+            );
+        }
         let owner = state.owner(&mut config).await.map_err(StateError::from)?;
         let shutdown = CancellationToken::new();
         let (tools, prompts) = (self.tools, self.prompts);

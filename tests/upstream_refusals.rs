@@ -71,6 +71,7 @@ async fn id_tokens_with_wrong_claims_are_refused() {
         ("no end", json!({ "exp": null })),
         ("no subject", json!({ "sub": null })),
         ("an empty subject", json!({ "sub": "" })),
+        ("an address that is no text", json!({ "email": [] })),
         ("a subject that is no text", json!({ "sub": 1 })),
         ("a subject with controls", json!({ "sub": "ada\u{0}" })),
         ("a subject without end", json!({ "sub": "a".repeat(256) })),
@@ -396,5 +397,50 @@ async fn cookies_and_the_address_to_come_back_to_are_as_they_should_be() {
     for cookie in browser.cookies() {
         assert!(cookie.name.starts_with("__Host-"), "{cookie:?}");
         assert_eq!(cookie.attributes.get("samesite"), Some("Lax"), "{cookie:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_provider_calls_people_misleads_nobody() {
+    let provider = FakeProvider::start().await;
+    let server = provider
+        .server("emails = [\"nobody@example.com\"]", "")
+        .await;
+    let client = OAuthClient::register(&server).await;
+    for (claims, shown) in [
+        (
+            json!({ "email": "<img/src=x>@example.com" }),
+            "as <img/src=x>@example.com,",
+        ),
+        (
+            json!({ "email": null, "name": "<script>\u{202e}alert(1)</script>" }),
+            "as <script>alert(1)</script>,",
+        ),
+        (json!({ "email": null, "name": "x".repeat(4096) }), "xxx,"),
+    ] {
+        provider.script().claims = claims;
+        provider.script().user_info = json!({ "sub": "ada" });
+        let mut browser = Browser::new(&server);
+        let page = sign_in(&provider, &mut browser, &client).await.page();
+        assert_eq!(page.answer.status, 403, "{:#?}", page.answer);
+        page.answer.assert_page();
+        assert!(page.text().contains(shown), "{}", page.text());
+        assert!(page.text().len() < 1000, "{}", page.text());
+        assert!(!page.has("main img") && !page.has("script"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_sent_away_over_and_over() {
+    let provider = FakeProvider::start().await;
+    let limits = "[limits]\nauthorization_burst = 3";
+    let server = provider.server(ANYONE, limits).await;
+    let mut browser = Browser::new(&server);
+    let page = browser.open("/sign-in").await.page();
+    let button = page.provider_form("idp");
+    for number in 0..5 {
+        let answer = browser.post(&button.action, &button.fields, &[]).await;
+        let expected = if number < 3 { 303 } else { 429 };
+        assert_eq!(answer.status, expected, "{answer:#?}");
     }
 }

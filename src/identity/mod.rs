@@ -12,12 +12,12 @@ mod session;
 pub mod sign_in;
 mod sign_in_throttle;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
-use axum::{Router, routing};
+use axum::{Router, http::HeaderMap, routing};
 
 pub use password::Passwords;
-pub use providers::{KeptTokens, Leaving, Providers};
+pub use providers::{KeptTokens, Leaving, Providers, redirect_uri};
 pub use return_to::ReturnTo;
 pub use sign_in_throttle::{SignInLimits, SignInThrottle};
 
@@ -29,7 +29,10 @@ use crate::{
     },
     secret::{BrowserSessionId, Passcode},
     store::{KeyRing, Result, Store},
-    web::client_address::TrustedProxies,
+    web::{
+        client_address::{Connection, TrustedProxies},
+        throttle::Throttle,
+    },
 };
 
 /// What this room works with.
@@ -47,6 +50,8 @@ pub struct IdentityState {
     pub passwords: Passwords,
     /// With whom people may sign in elsewhere.
     pub providers: Arc<Providers>,
+    /// Bounds how often one address may be sent to them; `None`: it is not bounded.
+    pub departures: Option<Arc<Throttle<IpAddr>>>,
     /// Seals what they give.
     pub link_keys: Arc<KeyRing>,
     /// How long a browser stays signed in.
@@ -58,6 +63,11 @@ pub struct IdentityState {
 }
 
 impl IdentityState {
+    /// The address of whoever sent a request.
+    pub fn address(&self, connection: Connection, headers: &HeaderMap) -> IpAddr {
+        self.proxies.client_address(connection.peer.ip(), headers)
+    }
+
     /// How one can sign in at the moment: users come and go while the server runs.
     pub(crate) async fn ways(&self) -> Result<Ways> {
         let has_users = self.store.has_users().await?;

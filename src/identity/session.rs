@@ -26,7 +26,11 @@ impl IdentityState {
         let Some(session) = session else {
             return Ok(None);
         };
-        let profile = self.store.profile(&session.user).await?;
+        let profile = if session.user.is_provided() {
+            self.store.profile(&session.user).await?
+        } else {
+            None
+        };
         Ok(Some(SignedIn {
             user: session.user,
             profile: profile.unwrap_or_default(),

@@ -122,9 +122,7 @@ pub(super) async fn post(
     }
     let return_to = destination(&entered);
     let again = asks_again(&entered);
-    let address = identity
-        .proxies
-        .client_address(connection.peer.ip(), &headers);
+    let address = identity.address(connection, &headers);
     let now = identity.clock.now();
     let username = entered_text("username").trim().to_owned();
     if let Some(throttle) = &identity.throttle

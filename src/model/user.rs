@@ -45,6 +45,11 @@ impl UserId {
         Self(format!("{issuer}#{subject}").into())
     }
 
+    /// Whether it is an identity provider that knows this person.
+    pub fn is_provided(&self) -> bool {
+        self.0.contains('#')
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::Response,
@@ -22,7 +23,7 @@ use crate::{
     },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
-    web::{note, page::Problem, params::Params, see_other},
+    web::{client_address::Connection, note, page::Problem, params::Params, see_other},
 };
 
 /// The address of the question.
@@ -84,13 +85,17 @@ pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Re
 }
 
 /// Takes the answer.
-pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> Response {
+pub(super) async fn post(
+    State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
     let headers = request.headers().clone();
     let params = match Params::of_form(request).await {
         Ok(params) => params,
         Err(error) => return identity::problem::incomplete(error),
     };
-    let answered = answer(&oauth, &headers, &params).await;
+    let answered = answer(&oauth, connection, &headers, &params).await;
     answered.unwrap_or_else(identity::problem::unavailable)
 }
 
@@ -266,6 +271,7 @@ async fn follow_up(oauth: &OAuthState, id: &PendingId) -> Result<Response, Store
 
 async fn answer(
     oauth: &OAuthState,
+    connection: Connection,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, StoreError> {
@@ -281,7 +287,8 @@ async fn answer(
         return Ok(problem::no_open_request());
     };
     let Some(person) = signed_in(oauth, headers, &pending).await? else {
-        return answer_before_sign_in(oauth, headers, params, &id, &pending).await;
+        let from = (connection, headers);
+        return answer_before_sign_in(oauth, from, params, &id, &pending).await;
     };
     let client = match who_asks(oauth, &pending).await? {
         Ok(client) => client,
@@ -317,7 +324,7 @@ async fn answer(
 /// Takes an answer that is given before signing in: to go on to a provider, or to leave.
 async fn answer_before_sign_in(
     oauth: &OAuthState,
-    headers: &HeaderMap,
+    (connection, headers): (Connection, &HeaderMap),
     params: &Params,
     id: &PendingId,
     pending: &PendingAuthorization,
@@ -355,6 +362,7 @@ async fn answer_before_sign_in(
         return_to: &back_to(id),
         allowed: Some(what_is_asked(&client, pending)),
         anew: next.again,
+        address: oauth.identity.address(connection, headers),
     };
     let left = oauth.identity.leave(&browser, leaving).await;
     Ok(note::from_client(left, pending.client.shared()))

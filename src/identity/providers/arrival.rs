@@ -56,9 +56,7 @@ pub(super) async fn get(
         return pages::nobody_waits();
     };
     let return_to = ReturnTo::parse(&departure.return_to).unwrap_or_else(ReturnTo::home);
-    let address = identity
-        .proxies
-        .client_address(connection.peer.ip(), headers);
+    let address = identity.address(connection, headers);
     let now = identity.clock.now();
     if let Some(throttle) = &identity.throttle
         && let Err(wait) = throttle.attempt(address, now)

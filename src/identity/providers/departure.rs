@@ -1,8 +1,9 @@
 //! How a browser leaves for a provider.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use axum::{
+    Extension,
     extract::{Path, Request, State},
     response::Response,
 };
@@ -12,7 +13,11 @@ use crate::{
     identity::{IdentityState, ReturnTo, consent, problem, sign_in},
     model::provider::Departure,
     secret::{BrowserId, DepartureId},
-    web::{params::Params, see_other},
+    web::{
+        client_address::{Connection, limit_key},
+        params::Params,
+        see_other,
+    },
 };
 
 /// How long somebody may take at a provider.
@@ -30,11 +35,14 @@ pub struct Leaving<'a> {
     pub allowed: Option<String>,
     /// Whether the provider is to ask who they are, even if it knows.
     pub anew: bool,
+    /// The address that it comes from.
+    pub address: IpAddr,
 }
 
 /// Takes the form with a provider's button.
 pub(crate) async fn post(
     State(identity): State<IdentityState>,
+    Extension(connection): Extension<Connection>,
     Path(provider): Path<String>,
     request: Request,
 ) -> Response {
@@ -59,6 +67,7 @@ pub(crate) async fn post(
         return_to: &return_to,
         allowed: None,
         anew,
+        address: identity.address(connection, &headers),
     };
     identity.leave(&browser, leaving).await
 }
@@ -69,13 +78,20 @@ impl IdentityState {
         let Some(upstream) = self.providers.find(leaving.provider) else {
             return pages::no_such_provider();
         };
+        // What is kept has a cap: nobody may fill it alone and drive out those who are away.
+        let (address, now) = (limit_key(leaving.address), self.clock.now());
+        if let Some(throttle) = &self.departures
+            && let Err(wait) = throttle.take(&address, now)
+        {
+            return problem::too_many_requests(wait);
+        }
         let state = DepartureId::mint();
         let departure = Departure {
             provider: leaving.provider.to_owned(),
             browser: browser.digest(),
             return_to: leaving.return_to.as_str().to_owned(),
             allowed: leaving.allowed,
-            expires_at: self.clock.now() + AWAY_FOR,
+            expires_at: now + AWAY_FOR,
         };
         let digest = state.digest();
         let journey = Journey::of(state, browser);

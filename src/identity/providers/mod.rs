@@ -195,9 +195,9 @@ impl Upstream {
     }
 }
 
-/// Each provider has one of its own, so that an answer of one cannot be taken for another's
-/// (RFC 9700 §4.4).
-fn redirect_uri(public_url: &PublicUrl, provider: &Provider) -> String {
+/// Where a provider sends people back to. Each has an address of its own, so that an answer of one cannot
+/// be taken for another's (RFC 9700 §4.4).
+pub fn redirect_uri(public_url: &PublicUrl, provider: &Provider) -> String {
     format!("{}/sign-in/{}/callback", public_url.origin(), provider.id)
 }
 
