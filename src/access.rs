@@ -9,6 +9,7 @@ use std::{error::Error, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 
 pub use crate::model::grant::Authorization;
+use crate::{model::user::UserId, secret::ProvidedToken};
 
 /// What a request shows so as to be let in.
 #[derive(Clone, Copy)]
@@ -61,4 +62,32 @@ pub trait VerifyAccessToken: Send + Sync {
         &self,
         authorization: &Arc<Authorization>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Why there is no token of a person at a provider.
+#[derive(Debug, thiserror::Error)]
+pub enum ProvidedTokenError {
+    /// There is none, or the provider takes it back: the person has to sign in with it again, there.
+    #[error("sign in again, at {sign_in}")]
+    SignInAgain {
+        /// The page where they do.
+        sign_in: String,
+    },
+    /// It could not be looked up or refreshed. It may work in a moment.
+    #[error("the identity provider, or what it gave, cannot be reached at the moment")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// Knows people's own tokens at the identity providers that they signed in with, for those who call the
+/// providers' APIs on their behalf.
+#[async_trait]
+pub trait ProvidedTokens: Send + Sync {
+    /// A token of `user` at the provider of that identifier, refreshed if need be. `refused`: one that was
+    /// given before and that the API does not accept; it is not given again.
+    async fn token(
+        &self,
+        user: &UserId,
+        provider: &str,
+        refused: Option<&ProvidedToken>,
+    ) -> Result<ProvidedToken, ProvidedTokenError>;
 }

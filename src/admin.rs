@@ -46,6 +46,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .route("/grants", routing::get(list))
         .route("/grants/{id}", routing::delete(revoke))
         .route("/keys", routing::post(replace_keys))
+        .route("/look-again", routing::post(look_again))
         .layer(middleware::from_fn(check_host))
         .with_state(state);
     router::surround(rooms)
@@ -164,6 +165,12 @@ async fn replace_keys(State(admin): State<AdminState>) -> Response {
         "the server's own keys were replaced"
     );
     StatusCode::NO_CONTENT.into_response()
+}
+
+/// Somebody else has changed what is kept, and could not say so.
+async fn look_again(State(admin): State<AdminState>) -> StatusCode {
+    admin.store.look_again();
+    StatusCode::NO_CONTENT
 }
 
 fn unavailable(error: StoreError) -> Response {

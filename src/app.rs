@@ -1,13 +1,16 @@
 //! The composition root: puts the rooms together from the configuration.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::ProvidedTokens,
     clock::Clock,
     config::{Config, Exemptions, Limits, Registration},
-    identity::{IdentityState, SignInLimits, SignInThrottle},
+    identity::{
+        IdentityState, KeptTokens, Owner, Passwords, Providers, SignInLimits, SignInThrottle,
+    },
     mcp::{McpInternal, McpState, feature::Offered},
     model::{
         client::{Client, ClientId},
@@ -19,14 +22,13 @@ use crate::{
         ClientDocuments, DocumentPolicy, OAuthState, ProofRules, RegistrationPolicy,
         RemoteDocuments, RemoteKeys, ResourceServer, StoreVerifier, Throttles, TokenLifetimes,
     },
-    secret::Passcode,
     state::State,
     store::Store,
     upstream::Assertions,
     web::{
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
-        origin::{AllowedHosts, AllowedOrigins},
+        origin::{AllowedHosts, AllowedOrigins, without_port},
         throttle::Throttle,
     },
 };
@@ -39,6 +41,8 @@ pub(crate) struct App {
     pub(crate) mcp: Arc<McpState>,
     /// Says to upstreams who calls.
     pub(crate) assertions: Arc<Assertions>,
+    /// For those who call people's own APIs.
+    pub(crate) provided_tokens: Arc<dyn ProvidedTokens>,
 }
 
 /// What the rooms are made from, beside the configuration. It outlives them when another
@@ -48,7 +52,7 @@ pub(crate) struct Parts {
     pub(crate) state: State,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) public_url: PublicUrl,
-    pub(crate) passcode: Arc<Passcode>,
+    pub(crate) owner: Owner,
     pub(crate) offered: Arc<Offered>,
     /// Says to upstreams who calls.
     pub(crate) assertions: Arc<Assertions>,
@@ -64,7 +68,13 @@ impl App {
     pub(crate) fn new(config: &Config, parts: &Parts) -> Self {
         let limits = config.limits;
         let Parts {
-            state: State { store, nonces, .. },
+            state:
+                State {
+                    store,
+                    nonces,
+                    links,
+                    ..
+                },
             clock,
             public_url,
             ..
@@ -74,19 +84,32 @@ impl App {
             config.proxies.trusted.clone(),
             config.proxies.header.clone(),
         ));
-        let identity = IdentityState {
-            store: Arc::clone(store),
-            clock: Arc::clone(clock),
-            public_url: public_url.clone(),
-            passcode: Arc::clone(&parts.passcode),
-            sign_in_ttl: config.lifetimes.sign_in,
-            throttle: sign_in_throttle(&limits),
-            proxies: Arc::clone(&proxies),
-        };
         let fetcher = parts.fetcher.clone().unwrap_or_else(|| {
             let Exemptions { hosts, networks } = config.fetch_allow.clone();
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
+        let to_providers = parts
+            .fetcher
+            .clone()
+            .unwrap_or_else(|| fetcher_to_providers(config));
+        let identity = IdentityState {
+            store: Arc::clone(store),
+            clock: Arc::clone(clock),
+            public_url: public_url.clone(),
+            owner: parts.owner.clone(),
+            passwords: Passwords::default(),
+            providers: Arc::new(Providers::new(&config.providers, &to_providers)),
+            departures: throttle(
+                &limits,
+                limits.authorization_burst,
+                limits.authorizations_per_second,
+            ),
+            link_keys: Arc::clone(links),
+            sign_in_ttl: config.lifetimes.sign_in,
+            throttle: sign_in_throttle(&limits),
+            proxies: Arc::clone(&proxies),
+        };
+        let provided_tokens = Arc::new(KeptTokens::new(identity.clone()));
         let proofs = ProofRules {
             nonces: Arc::clone(nonces),
             nonce_required: config.dpop_nonces,
@@ -132,8 +155,24 @@ impl App {
             oauth,
             mcp: Arc::new(mcp),
             assertions: Arc::clone(&parts.assertions),
+            provided_tokens,
         }
     }
+}
+
+/// What goes to identity providers. The operator has named their hosts, which may well be inside.
+fn fetcher_to_providers(config: &Config) -> Fetcher {
+    let Exemptions {
+        mut hosts,
+        networks,
+    } = config.fetch_allow.clone();
+    let issuers = config.providers.iter().map(|provider| provider.issuer());
+    hosts.extend(issuers.filter_map(|issuer| {
+        let (_, rest) = issuer.split_once("://")?;
+        let authority = rest.split('/').next()?;
+        Some(without_port(authority).to_ascii_lowercase())
+    }));
+    Fetcher::new(FetchAllow::new(hosts, networks))
 }
 
 /// The authorization server. It shares what identity has.
@@ -217,16 +256,18 @@ fn grant_types(clients: &HashMap<ClientId, Arc<Client>>, takes_assertions: bool)
 }
 
 fn throttles(limits: &Limits) -> Throttles {
-    let throttle = |burst, per_second| {
-        limits
-            .rate_limits
-            .then(|| Arc::new(Throttle::new(burst, Duration::from_secs(1) / per_second)))
-    };
+    let throttle = |burst, per_second| throttle(limits, burst, per_second);
     Throttles {
         registration: throttle(limits.registration_burst, limits.registrations_per_second),
         authorization: throttle(limits.authorization_burst, limits.authorizations_per_second),
         token: throttle(limits.token_failure_burst, limits.token_failures_per_second),
     }
+}
+
+fn throttle(limits: &Limits, burst: u32, per_second: u32) -> Option<Arc<Throttle<IpAddr>>> {
+    let every = Duration::from_secs(1) / per_second;
+    let is_on = limits.rate_limits;
+    is_on.then(|| Arc::new(Throttle::new(burst, every)))
 }
 
 fn sign_in_throttle(limits: &Limits) -> Option<Arc<SignInThrottle>> {
@@ -254,7 +295,7 @@ impl Parts {
             state,
             clock,
             public_url,
-            passcode: Arc::new(Passcode::generate()),
+            owner: Owner::Nobody,
             offered: Arc::new(Offered::new(features, changes)),
             fetcher: None,
             shutdown: CancellationToken::new(),

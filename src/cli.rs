@@ -19,7 +19,7 @@ use crate::{
     Rehearsal, Server, ServerBuilder,
     admin::{self, GrantEntry},
     config::{self, AdminListener, Config, ConfigErrors, Database, Setting},
-    state, telemetry,
+    people, state, telemetry,
 };
 
 /// Bad arguments or a bad configuration.
@@ -86,6 +86,7 @@ pub fn command() -> Command {
                     "Make new ones; what the old ones have sealed stays good until it expires",
                 )),
         )
+        .subcommand(people::command())
 }
 
 fn flag(setting: &'static Setting) -> Option<Arg> {
@@ -137,6 +138,7 @@ pub fn run_with(offer: impl FnOnce(ServerBuilder) -> ServerBuilder) -> ExitCode 
         }
         Some(("grants", grants)) => block_on(show_or_revoke(&config, grants)),
         Some(("import", import)) => block_on(import_state(&config, import)),
+        Some(("user", user)) => block_on(people::run(&config, user)),
         Some(("keys", _)) => block_on(replace_keys(&config)),
         other => {
             let serve = other.map_or(&matches, |(_, serve)| serve);

@@ -18,7 +18,7 @@
 //! A client calls `/mcp` and is challenged ([`mcp`], `guard.rs`). It reads both metadata documents,
 //! registers (`oauth/register.rs`) and sends the person's browser to `/authorize`
 //! (`oauth/authorize.rs`), where the request is checked whole and kept. The person signs in
-//! (`identity/sign_in.rs`), is asked (`identity/consent.rs`) and allows; what that means is decided
+//! (`identity/sign_in.rs`, or elsewhere: `identity/providers`), is asked (`identity/consent.rs`) and allows; what that means is decided
 //! in `oauth/consent.rs`, and a code goes back to the client. The client redeems it
 //! (`oauth/token/authorization_code.rs`): the store marks the code, begins a grant and keeps the
 //! digests of its first tokens in one step. With the token the client calls `/mcp` again; the guard
@@ -32,6 +32,7 @@
 //!   written durably before anybody hears of it.
 //! - Nothing is used up before the whole request has been checked.
 //! - What strangers can add to is capped. What a person has allowed is never dropped to make room.
+//! - Nobody is sent to an identity provider on behalf of an app that they were not asked about (`identity/providers`).
 //! - No lock is held across an await. Checking a token writes nothing but, once a minute, that it
 //!   was used.
 //!
@@ -56,6 +57,7 @@ pub mod mcp;
 pub mod model;
 pub mod oauth;
 mod offering;
+mod people;
 mod reload;
 mod router;
 pub mod secret;

@@ -17,6 +17,7 @@ use crate::{
     app::{App, Parts},
     config::{Config, ConfigErrors, Setting},
     connection::Routes,
+    identity::Owner,
     mcp::feature::RegistryError,
     offering::{Offering, OwnFeatures, Sources},
     router, tunnel,
@@ -150,7 +151,7 @@ impl Reloader {
         }
         let mut parts = self.parts.clone();
         if let Some(passcode) = config.passcode.take() {
-            parts.passcode = Arc::new(passcode);
+            parts.owner = Owner::Chosen(Arc::new(passcode));
         }
         let upstreams = if self.upstreams.are(&config.upstreams) {
             Arc::clone(&self.upstreams)

@@ -16,6 +16,7 @@ use rand::{TryRng as _, rngs::SysRng};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
 
 /// Bytes of randomness in every minted secret.
@@ -188,6 +189,9 @@ secret! {
     /// Names an authorization request that waits for a person. Worth nothing without the cookie
     /// of the browser that brought it.
     PendingId = "ar_";
+    /// The `state` of a browser that has gone to an identity provider. Worth nothing without its
+    /// cookie.
+    DepartureId = "us_";
     /// The `Mcp-Session-Id` of a client of the session-based protocol.
     McpSessionId = "ms_";
 }
@@ -283,6 +287,73 @@ impl Passcode {
 impl fmt::Debug for Passcode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Passcode([redacted])")
+    }
+}
+
+/// A token of somebody else's: what a person's identity provider gave us to call its APIs with.
+#[derive(Clone)]
+pub struct ProvidedToken(Box<str>);
+
+impl ProvidedToken {
+    /// What the provider sent.
+    pub fn received(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The token itself, for the API that it opens.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ProvidedToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProvidedToken([redacted])")
+    }
+}
+
+/// What a person signs in with. It is typed, so it is normalised: “é” is one character or two
+/// (RFC 8265 §4.2.2).
+pub struct Password(Box<str>);
+
+impl Password {
+    /// What somebody typed.
+    pub fn typed(text: &str) -> Self {
+        Self(text.nfc().collect::<String>().into())
+    }
+
+    /// The password itself, to be hashed.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password([redacted])")
+    }
+}
+
+/// What a password is checked against: a slow hash, with its salt and its parameters. No password
+/// follows from it, but whoever has it can try out many, so it is not shown either.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PasswordHash(Box<str>);
+
+impl PasswordHash {
+    /// A hash in the PHC string format.
+    pub fn phc(text: impl Into<Box<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// The hash as a store writes it down.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PasswordHash([redacted])")
     }
 }
 

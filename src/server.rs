@@ -7,11 +7,13 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    access::ProvidedTokens,
     admin,
     app::{App, Parts},
     clock::{Clock, SystemClock},
     config::{AdminListener, Config, ConfigErrors},
     connection::{self, Routes},
+    identity::{self, Owner},
     mcp::{
         self, McpInternal,
         feature::{Changes, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
@@ -20,8 +22,7 @@ use crate::{
     offering::{Offering, OwnFeatures, Rehearsal},
     reload::{self, Load, Reloader},
     router,
-    secret::Passcode,
-    state::{State, StateError},
+    state::{KEYS, State, StateError},
     store::{self, KeyRing, MemoryStore, Store},
     tunnel::{self, Tunnel, TunnelError},
     upstream::{DescriptionError, Surroundings, UpstreamClient, mcp::McpUpstreams},
@@ -195,11 +196,14 @@ impl ServerBuilder {
             .public_url
             .clone()
             .unwrap_or_else(|| local_url(public_addr));
-        let (passcode, is_generated) = match config.passcode.take() {
-            Some(passcode) => (passcode, false),
-            None => (Passcode::generate(), true),
-        };
-        let passcode = Arc::new(passcode);
+        for provider in &config.providers {
+            let uri = identity::redirect_uri(&public_url, provider);
+            tracing::info!(
+                "people may sign in with {}; register {uri} there",
+                provider.name
+            );
+        }
+        let owner = state.owner(&mut config).await.map_err(StateError::from)?;
         let shutdown = CancellationToken::new();
         config.public_url = Some(public_url.clone());
         let assertions = state.assertions(&self.clock, &public_url);
@@ -217,7 +221,7 @@ impl ServerBuilder {
             state,
             clock: self.clock,
             public_url,
-            passcode: Arc::clone(&passcode),
+            owner: owner.clone(),
             offered: Arc::clone(&offering.offered),
             assertions,
             fetcher: self.fetcher,
@@ -233,7 +237,7 @@ impl ServerBuilder {
             admin,
             admin_addr,
             max_connections,
-            generated_passcode: is_generated.then_some(passcode),
+            owner,
             routes: routes.clone(),
             keys: parts.state.keys(),
             reloader: Reloader {
@@ -263,9 +267,9 @@ pub struct Server {
     admin: Option<TcpListener>,
     admin_addr: Option<SocketAddr>,
     max_connections: usize,
-    generated_passcode: Option<Arc<Passcode>>,
+    owner: Owner,
     routes: Routes,
-    keys: [Arc<KeyRing>; 3],
+    keys: [Arc<KeyRing>; KEYS.len()],
     reloader: Reloader,
     tunnel: Option<Tunnel>,
     shutdown: CancellationToken,
@@ -303,7 +307,16 @@ impl Server {
 
     /// The passcode that was generated because none was configured.
     pub fn generated_passcode(&self) -> Option<&str> {
-        self.generated_passcode.as_deref().map(Passcode::expose)
+        match &self.owner {
+            Owner::Generated(passcode) => Some(passcode.expose()),
+            Owner::Chosen(_) | Owner::Nobody => None,
+        }
+    }
+
+    /// People's own tokens at the identity providers that they signed in with, for tools that call the
+    /// providers' APIs on their behalf.
+    pub fn provided_tokens(&self) -> Arc<dyn ProvidedTokens> {
+        Arc::clone(&self.app.provided_tokens)
     }
 
     /// What the public listener serves, for whoever brings requests by another way. Each has to have
@@ -380,7 +393,11 @@ async fn tunnel_ends(tunnel: &mut Option<Tunnel>) -> TunnelError {
 }
 
 /// Sweeps out what has expired, and looks whether there are new keys.
-async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 3], clock: Arc<dyn Clock>) {
+async fn keep_house(
+    store: Arc<dyn Store>,
+    keys: [Arc<KeyRing>; KEYS.len()],
+    clock: Arc<dyn Clock>,
+) {
     let mut ticks = tokio::time::interval(SWEEP_EVERY);
     loop {
         ticks.tick().await;

@@ -5,14 +5,23 @@ use std::sync::Arc;
 use crate::{
     clock::{Clock, Timestamp},
     config::{Config, Database},
+    identity::Owner,
     model::resource::PublicUrl,
-    store::{self, ImportError, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
+    secret::Passcode,
+    store::{
+        self, ImportError, KeyRing, LINK_KEYS, MemoryStore, OpenError, SqlStore, Store, StoreError,
+    },
     upstream::Assertions,
 };
 
 /// What the server has keys of its own for: states of calls, nonces, and what upstreams are told of
-/// people.
-pub(crate) const KEYS: [&str; 3] = ["request states", "dpop nonces", "upstream assertions"];
+/// people, and tokens of identity providers.
+pub(crate) const KEYS: [&str; 4] = [
+    "request states",
+    "dpop nonces",
+    "upstream assertions",
+    LINK_KEYS,
+];
 
 /// What outlives the rooms, and perhaps the process.
 #[derive(Clone)]
@@ -24,6 +33,8 @@ pub(crate) struct State {
     pub(crate) nonces: Arc<KeyRing>,
     /// Yields the keys of assertions.
     assertions: Arc<KeyRing>,
+    /// Seals the tokens of identity providers.
+    pub(crate) links: Arc<KeyRing>,
 }
 
 /// Why there is no state to begin with.
@@ -48,18 +59,31 @@ impl State {
             Some(store) => store,
             None => open_store(config).await?,
         };
-        let [states, nonces, assertions] = KEYS;
+        let [states, nonces, assertions, links] = KEYS;
         Ok(Self {
             states: Arc::new(KeyRing::open(&*store, states, now).await?),
             nonces: Arc::new(KeyRing::open(&*store, nonces, now).await?),
             assertions: Arc::new(KeyRing::open(&*store, assertions, now).await?),
+            links: Arc::new(KeyRing::open(&*store, links, now).await?),
             store,
         })
     }
 
+    /// The built-in user: there is one as long as nobody else could sign in, or where the operator wants
+    /// it.
+    pub(crate) async fn owner(&self, config: &mut Config) -> Result<Owner, StoreError> {
+        if let Some(passcode) = config.passcode.take() {
+            return Ok(Owner::Chosen(Arc::new(passcode)));
+        }
+        if !config.providers.is_empty() || self.store.has_users().await? {
+            return Ok(Owner::Nobody);
+        }
+        Ok(Owner::Generated(Arc::new(Passcode::generate())))
+    }
+
     /// All of its keys, to be renewed now and then.
-    pub(crate) fn keys(&self) -> [Arc<KeyRing>; 3] {
-        [&self.states, &self.nonces, &self.assertions].map(Arc::clone)
+    pub(crate) fn keys(&self) -> [Arc<KeyRing>; KEYS.len()] {
+        [&self.states, &self.nonces, &self.assertions, &self.links].map(Arc::clone)
     }
 
     /// What says to upstreams who calls, in the name of `issuer`.
@@ -69,7 +93,8 @@ impl State {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+/// Opens the engine that the configuration names.
+pub(crate) async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
     let store: Arc<dyn Store> = match open_database(config, &config.database).await? {
         Some(database) => Arc::new(database),
         None => Arc::new(MemoryStore::new(store_limits(config))),

@@ -20,12 +20,17 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("model", &["secret", "clock", "jose"]),
     // The throttle runs on a clock that can be turned; the model says what counts as loopback.
     ("web", &["clock", "model"]),
-    ("access", &["model"]),
+    // Tokens that it hands on are secrets.
+    ("access", &["secret", "model"]),
     // Clients of the file are plain data with a date.
     ("config", &["secret", "clock", "model"]),
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
-    ("identity", &["secret", "clock", "model", "web", "store"]),
+    // It knows people's tokens at their identity providers.
+    (
+        "identity",
+        &["secret", "clock", "model", "web", "access", "store"],
+    ),
     // Clients sign what they send, and show that they hold keys.
     (
         "oauth",
@@ -60,6 +65,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("admin", EVERYTHING_BELOW),
     ("reload", EVERYTHING_BELOW),
     ("server", EVERYTHING_BELOW),
+    // The commands that say who may sign in: they work on the store without a server.
+    ("people", EVERYTHING_BELOW),
     // `admin` for the client that asks a running server, `state` for what is done without one.
     (
         "cli",
@@ -69,6 +76,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "state",
             "offering",
             "admin",
+            "people",
             "server",
         ],
     ),

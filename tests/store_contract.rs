@@ -6,8 +6,10 @@ mod codes;
 mod given;
 mod given_up;
 mod grants;
+mod links;
 mod lost_word;
 mod outage;
+mod people;
 mod refresh;
 mod replays;
 mod replicas;
@@ -17,6 +19,7 @@ mod session_streams;
 mod sessions;
 mod sweep;
 mod tasks;
+mod users;
 
 use std::{
     future::{Ready, ready},
@@ -123,6 +126,23 @@ macro_rules! contract {
                     a_sweep_removes_nothing_else
                     a_sweep_makes_room
                     an_engine_is_ready;
+                users:
+                    a_user_is_found_by_name_as_they_were_added
+                    a_name_is_taken_by_exactly_one_of_many
+                    another_password_signs_out_and_another_hash_does_not
+                    with_a_user_goes_whatever_was_begun_for_them
+                    nothing_begins_for_a_user_who_is_removed;
+                people:
+                    a_departure_is_taken_once_by_the_browser_that_left
+                    a_departure_lasts_until_the_exact_moment_of_its_end
+                    the_oldest_departure_gives_way_at_the_cap
+                    the_newest_profile_of_a_person_counts;
+                links:
+                    a_link_is_found_as_it_was_kept
+                    a_link_is_claimed_by_exactly_one_of_many
+                    a_claim_ends_with_its_time_or_with_the_link
+                    a_link_is_replaced_and_ended_by_whoever_has_seen_it
+                    keys_stay_as_long_as_a_link_needs_them;
             }
         }
     };

@@ -66,6 +66,15 @@ pub async fn replace_keys(admin: SocketAddr) -> Result<(), AdminClientError> {
     }
 }
 
+/// Tells the server that its state was changed by somebody else.
+pub async fn look_again(admin: SocketAddr) -> Result<(), AdminClientError> {
+    let (status, _) = send(admin, Method::POST, "/look-again").await?;
+    match status {
+        StatusCode::NO_CONTENT => Ok(()),
+        status => Err(AdminClientError::Refused(status)),
+    }
+}
+
 async fn send(
     admin: SocketAddr,
     method: Method,

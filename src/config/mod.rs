@@ -7,6 +7,7 @@ mod dot_env;
 mod http_tools;
 mod issuers;
 mod manner;
+mod providers;
 mod scopes;
 mod settings;
 mod sources;
@@ -38,6 +39,7 @@ use crate::{
         client::Client,
         client_metadata::MetadataRules,
         mcp_upstream::{McpUpstream, Reach},
+        provider::Provider,
         resource::{PublicUrl, PublicUrlError},
         scope::ScopeCatalogue,
     },
@@ -113,6 +115,8 @@ pub struct Config {
     pub resource_servers: Vec<ResourceServerConfig>,
     /// Identity providers whose word is taken for who a person is.
     pub assertion_issuers: Vec<AssertionIssuer>,
+    /// Identity providers with which people may sign in.
+    pub providers: Vec<Arc<Provider>>,
     /// What outgoing fetches may reach although it is not public.
     pub fetch_allow: Exemptions,
     /// Clients that are known by a document; `None`: there are none.
@@ -365,6 +369,8 @@ impl Config {
         let upstreams = read.upstreams(upstreams);
         let passed = |name: &str| upstreams::passed(name, environment);
         let command_environment = read.list("upstream_env", passed);
+        let providers = raw.tables("sign_in_providers");
+        let providers = providers::read(providers, environment, &mut read.errors);
         let hosts = DocumentHosts {
             allowed: read.list("client_document_hosts", host_name),
             denied: read.list("client_document_denied_hosts", host_name),
@@ -398,6 +404,7 @@ impl Config {
             clients,
             resource_servers,
             assertion_issuers,
+            providers,
             dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
             http_tools,

@@ -51,7 +51,7 @@ pub(super) struct RawSettings {
 }
 
 /// Tables of the file that come in any number.
-const TABLES: [&str; 8] = [
+const TABLES: [&str; 9] = [
     "scopes",
     "clients",
     "resource_servers",
@@ -60,6 +60,7 @@ const TABLES: [&str; 8] = [
     "upstreams",
     "http_tools",
     "apis",
+    "sign_in_providers",
 ];
 
 impl RawSettings {

@@ -1,7 +1,7 @@
 //! What a person is told when a form cannot be taken or the server cannot serve.
 
 use axum::{
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
     response::Response,
 };
 
@@ -40,6 +40,19 @@ pub fn too_many_requests(retry_after: RetryAfter) -> Response {
     response
         .headers_mut()
         .insert(header::RETRY_AFTER, seconds.into());
+    response
+}
+
+/// The page for when too many people sign in at once.
+pub fn busy() -> Response {
+    let page = Problem::new(
+        "Try again in a moment",
+        "Many people are signing in at the moment. Go back and try again.",
+    );
+    let mut response = page.with_status(StatusCode::SERVICE_UNAVAILABLE);
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, HeaderValue::from_static("10"));
     response
 }
 

@@ -4,17 +4,22 @@ use askama::Template;
 use axum::{
     Extension,
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::{IdentityState, ReturnTo, cookies, csrf, problem};
+use super::{
+    IdentityState, ReturnTo, Ways, cookies, csrf,
+    password::{Checked, HashingError},
+    problem,
+};
 use crate::{
-    model::user::{BrowserSession, UserId},
-    secret::{BrowserId, BrowserSessionId},
+    model::user::{UserId, UserName},
+    secret::{BrowserId, Password},
     store::StoreError,
     web::{
         client_address::Connection,
+        note,
         page::Page,
         params::{self, Params},
         see_other,
@@ -32,11 +37,45 @@ const FORM: &str = "sign-in form";
 #[template(path = "identity/sign_in.html")]
 struct SignInPage<'a> {
     host: &'a str,
-    username: &'a str,
+    password: Option<PasswordForm>,
+    /// Identifiers and names.
+    providers: Vec<(&'a str, &'a str)>,
+    again: bool,
     csrf: String,
     action: String,
     return_to: ReturnTo,
     problem: Option<String>,
+}
+
+/// The part for those who sign in with something that they know.
+#[derive(Debug)]
+struct PasswordForm {
+    username: String,
+    /// Nobody but the owner can be meant, who has a passcode.
+    only_owner: bool,
+}
+
+/// What the page is shown with.
+struct Shown {
+    return_to: ReturnTo,
+    status: StatusCode,
+    problem: Option<String>,
+    /// Who was named before, if anybody.
+    username: String,
+    /// Whether they are to show who they are, even to a provider that knows.
+    again: bool,
+}
+
+impl Shown {
+    fn first(return_to: ReturnTo) -> Self {
+        Self {
+            return_to,
+            status: StatusCode::OK,
+            problem: None,
+            username: String::new(),
+            again: false,
+        }
+    }
 }
 
 /// The address of the page that leads on to `return_to`. `again`: even for somebody who has signed
@@ -51,11 +90,17 @@ pub fn url(return_to: &ReturnTo, again: bool) -> String {
 pub(super) async fn get(State(identity): State<IdentityState>, request: Request) -> Response {
     let params = Params::of_query(&request);
     let return_to = destination(&params);
-    let again = params.text("again").is_ok_and(|again| again.is_some());
+    let again = asks_again(&params);
     let headers = request.headers();
     match identity.signed_in(headers).await {
         Ok(Some(_)) if !again => see_other(return_to.as_str()),
-        Ok(_) => form(&identity, headers, return_to, StatusCode::OK, None),
+        Ok(_) => {
+            let shown = Shown {
+                again,
+                ..Shown::first(return_to)
+            };
+            form(&identity, headers, shown).await
+        }
         Err(error) => problem::unavailable(error),
     }
 }
@@ -72,100 +117,162 @@ pub(super) async fn post(
         Err(error) => return problem::incomplete(error),
     };
     let entered_text = |name| entered.text(name).ok().flatten().unwrap_or_default();
-    let from_our_page = !csrf::is_cross_site(&headers, &identity.public_url)
-        && cookies::browser(&headers, &identity.public_url)
-            .is_some_and(|browser| csrf::is_token(entered_text("csrf"), FORM, browser.expose()));
-    if !from_our_page {
+    if sent_by(&identity, &headers, &entered).is_none() {
         return problem::not_our_form();
     }
     let return_to = destination(&entered);
-    let address = identity
-        .proxies
-        .client_address(connection.peer.ip(), &headers);
+    let again = asks_again(&entered);
+    let address = identity.address(connection, &headers);
     let now = identity.clock.now();
+    let username = entered_text("username").trim().to_owned();
     if let Some(throttle) = &identity.throttle
         && let Err(retry_after) = throttle.attempt(address, now)
     {
         tracing::warn!(event = "sign_in_throttled", client.address = %address, "too many failed sign-ins");
-        return throttled(&identity, &headers, return_to, retry_after);
+        let shown = Shown {
+            username,
+            again,
+            ..Shown::first(return_to)
+        };
+        return throttled(&identity, &headers, shown, retry_after).await;
     }
-    // The owner is the only user: a form without the field means them.
-    let names_owner = matches!(entered_text("username").trim(), "" | "owner");
-    if !(identity.passcode.matches(entered_text("password")) && names_owner) {
-        tracing::warn!(event = "sign_in_failed", client.address = %address, "wrong passcode");
-        let problem = "That passcode is not right.".to_owned();
-        return form(
-            &identity,
-            &headers,
-            return_to,
-            StatusCode::FORBIDDEN,
-            Some(problem),
-        );
-    }
-    if let Some(throttle) = &identity.throttle {
-        throttle.succeeded(address, now);
-    }
-    // Somebody who has signed in already, in another tab, keeps that session: the forms that are
-    // open there are bound to it.
-    let user = UserId::owner();
-    let id = match identity.signed_in(&headers).await {
-        Ok(Some(person)) if person.user == user => person.session,
-        Ok(_) => BrowserSessionId::mint(),
-        Err(error) => return problem::unavailable(error),
-    };
-    match keep_session(&identity, id, user).await {
-        Ok(cookie) => {
-            let mut response = see_other(return_to.as_str());
-            response.headers_mut().append(header::SET_COOKIE, cookie);
-            response
+    let not_failed = || {
+        if let Some(throttle) = &identity.throttle {
+            throttle.succeeded(address, now);
         }
-        Err(error) => problem::unavailable(error),
+    };
+    let password = Password::typed(entered_text("password"));
+    match recognise(&identity, &username, password).await {
+        Ok(Some(user)) => {
+            not_failed();
+            let go_on = |_: &_| return_to.as_str().to_owned();
+            let admitted = identity.admit(&headers, user, go_on).await;
+            admitted.unwrap_or_else(problem::unavailable)
+        }
+        Ok(None) => {
+            // Not what was typed as a name: it may be a password.
+            tracing::warn!(event = "sign_in_failed", client.address = %address, "wrong passcode, user or password");
+            let shown = Shown {
+                status: StatusCode::FORBIDDEN,
+                problem: Some(String::new()),
+                username,
+                again,
+                ..Shown::first(return_to)
+            };
+            form(&identity, &headers, shown).await
+        }
+        Err(error) => {
+            not_failed();
+            error.page()
+        }
     }
 }
 
-/// Keeps a session from now on. One that nobody had signed in with has a new name: what was planted
-/// before signing in is worth nothing.
-async fn keep_session(
-    identity: &IdentityState,
-    id: BrowserSessionId,
-    user: UserId,
-) -> Result<HeaderValue, StoreError> {
-    let now = identity.clock.now();
-    let session = BrowserSession {
-        user,
-        authenticated_at: now,
-        expires_at: now + identity.sign_in_ttl,
-    };
-    identity
-        .store
-        .insert_browser_session(id.digest(), session)
-        .await?;
-    Ok(cookies::set_browser_session(
-        &id,
-        identity.sign_in_ttl,
-        &identity.public_url,
-    ))
-}
-
-fn form(
+/// The browser that sent a form of this page, if it was this page's.
+pub(super) fn sent_by(
     identity: &IdentityState,
     headers: &HeaderMap,
-    return_to: ReturnTo,
-    status: StatusCode,
-    problem: Option<String>,
-) -> Response {
+    entered: &Params,
+) -> Option<BrowserId> {
+    if csrf::is_cross_site(headers, &identity.public_url) {
+        return None;
+    }
+    let token = entered.text("csrf").ok().flatten().unwrap_or_default();
+    cookies::browser(headers, &identity.public_url)
+        .filter(|browser| csrf::is_token(token, FORM, browser.expose()))
+}
+
+/// Whether somebody is to show who they are, even if that is known.
+pub(super) fn asks_again(params: &Params) -> bool {
+    params.text("again").is_ok_and(|again| again.is_some())
+}
+
+/// Why it was not found out who somebody is.
+#[derive(Debug, thiserror::Error)]
+enum SignInError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+}
+
+impl SignInError {
+    fn page(self) -> Response {
+        match self {
+            Self::Store(error) => problem::unavailable(error),
+            Self::Hashing(HashingError::Busy) => problem::busy(),
+            Self::Hashing(error) => {
+                note::failed(StatusCode::INTERNAL_SERVER_ERROR.into_response(), error)
+            }
+        }
+    }
+}
+
+/// Who that is; `None`: nobody, or not with that password.
+async fn recognise(
+    identity: &IdentityState,
+    username: &str,
+    password: Password,
+) -> Result<Option<UserId>, SignInError> {
+    let ways = identity.ways().await?;
+    // A form without the field means the owner.
+    if let Some(passcode) = &ways.passcode
+        && matches!(username, "" | "owner")
+    {
+        let is_right = passcode.matches(password.expose());
+        return Ok(is_right.then(UserId::owner));
+    }
+    if !ways.has_users {
+        return Ok(None);
+    }
+    let store = &identity.store;
+    let user = match UserName::parse(username) {
+        Ok(name) => store.user(&name).await?,
+        Err(_) => None,
+    };
+    let known = user.as_ref().map(|user| user.password.clone());
+    let checked = identity.passwords.check(password, known).await?;
+    let Some(user) = user else { return Ok(None) };
+    match checked {
+        Checked::Wrong => return Ok(None),
+        Checked::Right => {}
+        Checked::RightAndRehashed(hash) => {
+            let replaced = store.replace_password_hash(&user.name, &user.password, hash);
+            replaced.await?;
+        }
+    }
+    Ok(Some(UserId::named(&user.name)))
+}
+
+async fn form(identity: &IdentityState, headers: &HeaderMap, shown: Shown) -> Response {
+    let ways = match identity.ways().await {
+        Ok(ways) => ways,
+        Err(error) => return problem::unavailable(error),
+    };
     let known = cookies::browser(headers, &identity.public_url);
     let is_new = known.is_none();
     let browser = known.unwrap_or_else(BrowserId::mint);
+    let only_owner = !ways.has_users;
+    let problem = shown.problem.map(|problem| match problem.as_str() {
+        "" if only_owner => "That passcode is not right.".to_owned(),
+        "" => "That user and that password do not belong together.".to_owned(),
+        _ => problem,
+    });
     let page = SignInPage {
         host: identity.public_url.host(),
-        username: "owner",
+        password: password_form(&ways, shown.username),
+        providers: identity
+            .providers
+            .iter()
+            .map(|provider| (&*provider.id, &*provider.name))
+            .collect(),
+        again: shown.again,
         csrf: csrf::token(FORM, browser.expose()),
-        action: url(&return_to, false),
-        return_to,
+        action: url(&shown.return_to, false),
+        return_to: shown.return_to,
         problem,
     };
-    let mut response = Page(status, page).into_response();
+    let mut response = Page(shown.status, page).into_response();
     if is_new {
         let cookie = cookies::set_browser(&browser, &identity.public_url);
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -173,23 +280,42 @@ fn form(
     response
 }
 
-fn throttled(
+fn password_form(ways: &Ways, username: String) -> Option<PasswordForm> {
+    if ways.has_users {
+        // What cannot be a name is not repeated: it may be the password.
+        let is_name = username == "owner" || UserName::parse(&username).is_ok();
+        return Some(PasswordForm {
+            username: if is_name { username } else { String::new() },
+            only_owner: false,
+        });
+    }
+    ways.passcode.as_ref().map(|_| PasswordForm {
+        username: "owner".to_owned(),
+        only_owner: true,
+    })
+}
+
+async fn throttled(
     identity: &IdentityState,
     headers: &HeaderMap,
-    return_to: ReturnTo,
+    shown: Shown,
     retry_after: RetryAfter,
 ) -> Response {
     let seconds = retry_after.seconds();
     let problem = format!("There were too many failed attempts. Try again in {seconds} seconds.");
-    let status = StatusCode::TOO_MANY_REQUESTS;
-    let mut response = form(identity, headers, return_to, status, Some(problem));
+    let shown = Shown {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        problem: Some(problem),
+        ..shown
+    };
+    let mut response = form(identity, headers, shown).await;
     response
         .headers_mut()
         .insert(header::RETRY_AFTER, seconds.into());
     response
 }
 
-fn destination(params: &Params) -> ReturnTo {
+pub(super) fn destination(params: &Params) -> ReturnTo {
     let asked_for = params.text("return_to").ok().flatten();
     asked_for
         .and_then(ReturnTo::parse)

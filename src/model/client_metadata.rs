@@ -303,7 +303,7 @@ fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Meta
 /// Control characters, those that make text read in another order than it is written, and those
 /// that are not seen at all: Unicode's `Default_Ignorable_Code_Point`, annotation marks, and the
 /// Braille pattern without dots.
-fn is_deceptive(c: char) -> bool {
+pub(super) fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

@@ -11,6 +11,7 @@ pub mod grant;
 pub mod kept_task;
 pub mod mcp_session;
 pub mod mcp_upstream;
+pub mod provider;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;

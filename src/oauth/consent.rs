@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
+    Extension,
     extract::{Request, State},
     http::{HeaderMap, StatusCode, header},
     response::Response,
@@ -14,7 +15,7 @@ use super::{
     problem,
 };
 use crate::{
-    identity::{self, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
+    identity::{self, Leaving, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
     model::{
         authorization::{CodeGrant, PendingAuthorization},
         client::Client,
@@ -22,12 +23,12 @@ use crate::{
     },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
-    web::{note, page::Problem, params::Params, see_other},
+    web::{client_address::Connection, note, page::Problem, params::Params, see_other},
 };
 
 /// The address of the question.
 pub(super) fn url(id: &PendingId) -> String {
-    format!("{}?request={}", consent::PATH, id.expose())
+    consent::url(id.expose())
 }
 
 /// Answers for a person who has signed in and need not be asked again.
@@ -84,13 +85,17 @@ pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Re
 }
 
 /// Takes the answer.
-pub(super) async fn post(State(oauth): State<OAuthState>, request: Request) -> Response {
+pub(super) async fn post(
+    State(oauth): State<OAuthState>,
+    Extension(connection): Extension<Connection>,
+    request: Request,
+) -> Response {
     let headers = request.headers().clone();
     let params = match Params::of_form(request).await {
         Ok(params) => params,
         Err(error) => return identity::problem::incomplete(error),
     };
-    let answered = answer(&oauth, &headers, &params).await;
+    let answered = answer(&oauth, connection, &headers, &params).await;
     answered.unwrap_or_else(identity::problem::unavailable)
 }
 
@@ -109,7 +114,12 @@ async fn show(
     let Some(pending) = oauth.store.pending(&id.digest(), &browser, now).await? else {
         return Ok(problem::no_open_request());
     };
-    let asked = ask(oauth, headers, &id, &browser, &pending).await?;
+    let asked = match before_sign_in(oauth, params) {
+        Some(next) if signed_in(oauth, headers, &pending).await?.is_none() => {
+            ask_before_sign_in(oauth, headers, &id, &pending, next).await?
+        }
+        _ => ask(oauth, headers, &id, &browser, &pending, params).await?,
+    };
     Ok(note::from_client(asked, pending.client.shared()))
 }
 
@@ -120,9 +130,10 @@ async fn ask(
     id: &PendingId,
     browser: &Digest,
     pending: &PendingAuthorization,
+    params: &Params,
 ) -> Result<Response, StoreError> {
     let Some(person) = signed_in(oauth, headers, pending).await? else {
-        return Ok(ask_to_sign_in(id, pending));
+        return ask_to_sign_in(oauth, id, pending).await;
     };
     let client = match who_asks(oauth, pending).await? {
         Ok(client) => client,
@@ -136,6 +147,73 @@ async fn ask(
             None => Ok(problem::no_open_request()),
         };
     }
+    // They were asked before they went to sign in.
+    let allowed = consent::answered_before(&person, id.expose(), params);
+    if allowed.is_some_and(|allowed| allowed == what_is_asked(&client, pending)) {
+        let now = oauth.clock.now();
+        let taken = oauth.store.take_pending(&id.digest(), browser, now).await?;
+        return match taken {
+            Some(pending) => decide(oauth, &person, &client, &pending, true).await,
+            None => Ok(problem::no_open_request()),
+        };
+    }
+    Ok(with_prompt(oauth, id, &client, pending, |prompt| {
+        prompt.ask(&person)
+    }))
+}
+
+/// Asks whoever is at the browser, before they go to a provider and sign in there.
+async fn ask_before_sign_in(
+    oauth: &OAuthState,
+    headers: &HeaderMap,
+    id: &PendingId,
+    pending: &PendingAuthorization,
+    next: Next<'_>,
+) -> Result<Response, StoreError> {
+    let Some(browser) = cookies::browser(headers, &oauth.public_url) else {
+        return Ok(problem::no_open_request());
+    };
+    let client = match who_asks(oauth, pending).await? {
+        Ok(client) => client,
+        Err(problem) => return Ok(problem.with_status(StatusCode::BAD_REQUEST)),
+    };
+    let again = next.again || pending.prompt.authenticated_since.is_some();
+    Ok(with_prompt(oauth, id, &client, pending, |prompt| {
+        prompt.ask_before_sign_in(&browser, (next.provider, next.name), again)
+    }))
+}
+
+/// The provider that somebody goes on to.
+struct Next<'a> {
+    provider: &'a str,
+    name: &'a str,
+    again: bool,
+}
+
+fn before_sign_in<'a>(oauth: &'a OAuthState, params: &'a Params) -> Option<Next<'a>> {
+    let provider = params.text(consent::WITH).ok().flatten()?;
+    Some(Next {
+        provider,
+        name: oauth.identity.providers.name(provider)?,
+        again: params.text("again").ok().flatten().is_some(),
+    })
+}
+
+/// What a person is asked to allow, for comparison: whoever was asked something else has not allowed
+/// this.
+fn what_is_asked(client: &Client, pending: &PendingAuthorization) -> String {
+    let appearance = client.appearance().to_base64url();
+    format!("{appearance} {}", pending.scopes)
+}
+
+/// Shows the question.
+fn with_prompt(
+    oauth: &OAuthState,
+    id: &PendingId,
+    client: &Client,
+    pending: &PendingAuthorization,
+    show: impl FnOnce(consent::ConsentPrompt<'_>) -> Response,
+) -> Response {
     let abilities: Vec<&str> = oauth
         .scopes
         .all()
@@ -155,7 +233,7 @@ async fn ask(
         resource: oauth.public_url.resource(),
         abilities: &abilities,
     };
-    Ok(prompt.ask(&person))
+    show(prompt)
 }
 
 /// The client that a request is of. While a person thinks it may delete its registration, or take
@@ -185,7 +263,7 @@ async fn follow_up(oauth: &OAuthState, id: &PendingId) -> Result<Response, Store
     let Some(bound) = bound else {
         return Ok(problem::no_open_request());
     };
-    let mut response = ask_to_sign_in(id, &bound);
+    let mut response = ask_to_sign_in(oauth, id, &bound).await?;
     let cookie = cookies::set_browser(&browser, &oauth.public_url);
     response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
@@ -193,6 +271,7 @@ async fn follow_up(oauth: &OAuthState, id: &PendingId) -> Result<Response, Store
 
 async fn answer(
     oauth: &OAuthState,
+    connection: Connection,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<Response, StoreError> {
@@ -208,7 +287,8 @@ async fn answer(
         return Ok(problem::no_open_request());
     };
     let Some(person) = signed_in(oauth, headers, &pending).await? else {
-        return Ok(ask_to_sign_in(&id, &pending));
+        let from = (connection, headers);
+        return answer_before_sign_in(oauth, from, params, &id, &pending).await;
     };
     let client = match who_asks(oauth, &pending).await? {
         Ok(client) => client,
@@ -220,7 +300,7 @@ async fn answer(
     }
     // Whoever was shown another name has not allowed this one.
     if field(consent::APPEARANCE) != client.appearance().to_base64url() {
-        return ask(oauth, headers, &id, &browser, &pending).await;
+        return ask(oauth, headers, &id, &browser, &pending, params).await;
     }
     let allowed = match params.text("decision") {
         Ok(Some("allow")) => true,
@@ -241,6 +321,61 @@ async fn answer(
     Ok(note::from_client(answered, pending.client.shared()))
 }
 
+/// Takes an answer that is given before signing in: to go on to a provider, or to leave.
+async fn answer_before_sign_in(
+    oauth: &OAuthState,
+    (connection, headers): (Connection, &HeaderMap),
+    params: &Params,
+    id: &PendingId,
+    pending: &PendingAuthorization,
+) -> Result<Response, StoreError> {
+    let field = |name| params.text(name).ok().flatten().unwrap_or_default();
+    let browser = cookies::browser(headers, &oauth.public_url);
+    let asked = browser
+        .filter(|browser| consent::is_answer_of_browser(browser, id.expose(), field("csrf")));
+    let Some(browser) = asked else {
+        return ask_to_sign_in(oauth, id, pending).await;
+    };
+    if params.text("decision") == Ok(Some("deny")) {
+        let (digest, now) = (browser.digest(), oauth.clock.now());
+        let taken = oauth.store.take_pending(&id.digest(), &digest, now).await?;
+        let Some(pending) = taken else {
+            return Ok(problem::no_open_request());
+        };
+        tracing::info!(event = "consent_denied", client.id = %pending.client, "access was denied before anybody signed in");
+        let denied = with_access_denied(oauth, &pending);
+        return Ok(note::from_client(denied, pending.client.shared()));
+    }
+    let Some(next) = before_sign_in(oauth, params) else {
+        return ask_to_sign_in(oauth, id, pending).await;
+    };
+    let client = match who_asks(oauth, pending).await? {
+        Ok(client) => client,
+        Err(problem) => return Ok(problem.with_status(StatusCode::BAD_REQUEST)),
+    };
+    let is_what_was_shown = field(consent::APPEARANCE) == client.appearance().to_base64url();
+    if params.text("decision") != Ok(Some("allow")) || !is_what_was_shown {
+        return ask_before_sign_in(oauth, headers, id, pending, next).await;
+    }
+    let leaving = Leaving {
+        provider: next.provider,
+        return_to: &back_to(id),
+        allowed: Some(what_is_asked(&client, pending)),
+        anew: next.again,
+        address: oauth.identity.address(connection, headers),
+    };
+    let left = oauth.identity.leave(&browser, leaving).await;
+    Ok(note::from_client(left, pending.client.shared()))
+}
+
+fn with_access_denied(oauth: &OAuthState, pending: &PendingAuthorization) -> Response {
+    let reply = ErrorReply {
+        error: "access_denied",
+        description: "the person did not allow it".to_owned(),
+    };
+    ReplyTo::of(pending).with_error(oauth, &reply)
+}
+
 /// Does what the person decided.
 async fn decide(
     oauth: &OAuthState,
@@ -251,11 +386,7 @@ async fn decide(
 ) -> Result<Response, StoreError> {
     if !allowed {
         tracing::info!(event = "consent_denied", client.id = %pending.client, user = %person.user, "access was denied");
-        let reply = ErrorReply {
-            error: "access_denied",
-            description: "the person did not allow it".to_owned(),
-        };
-        return Ok(ReplyTo::of(pending).with_error(oauth, &reply));
+        return Ok(with_access_denied(oauth, pending));
     }
     // RFC 8252 §8.6: what waits on a loopback address or private-use scheme may be another program
     // next time, so the person is asked every time.
@@ -307,10 +438,22 @@ fn remembered_as(person: &SignedIn, client: &Client, pending: &PendingAuthorizat
     }
 }
 
-fn ask_to_sign_in(id: &PendingId, pending: &PendingAuthorization) -> Response {
-    let back = ReturnTo::parse(&url(id)).unwrap_or_else(ReturnTo::home);
+async fn ask_to_sign_in(
+    oauth: &OAuthState,
+    id: &PendingId,
+    pending: &PendingAuthorization,
+) -> Result<Response, StoreError> {
+    let back = back_to(id);
     let again = pending.prompt.authenticated_since.is_some();
-    see_other(&sign_in::url(&back, again))
+    // Where there is nothing to choose, the question comes first.
+    Ok(match oauth.identity.only_way().await? {
+        Some(provider) => see_other(&consent::url_before_sign_in(id.expose(), provider, again)),
+        None => see_other(&sign_in::url(&back, again)),
+    })
+}
+
+fn back_to(id: &PendingId) -> ReturnTo {
+    ReturnTo::parse(&url(id)).unwrap_or_else(ReturnTo::home)
 }
 
 fn request_id(params: &Params) -> Option<&str> {

@@ -54,16 +54,19 @@ impl KeyRing {
 
     /// All of them, the one that seals first.
     pub fn keys(&self, now: Timestamp) -> Vec<ServerKey> {
+        let keys = self.dated_keys(now).into_iter();
+        keys.map(|dated| dated.key).collect()
+    }
+
+    /// The same, with their generations.
+    pub fn dated_keys(&self, now: Timestamp) -> Vec<DatedKey> {
         let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         let has_spread = |key: &DatedKey| now.since(key.made_at) >= SPREADS_FOR;
         // The very first seals at once: there is no other.
         let seals = keys.iter().position(has_spread);
         let seals = seals.unwrap_or(keys.len().saturating_sub(1));
         let (newer, rest) = keys.split_at(seals.min(keys.len()));
-        rest.iter()
-            .chain(newer)
-            .map(|key| key.key.clone())
-            .collect()
+        rest.iter().chain(newer).cloned().collect()
     }
 }
 

@@ -31,12 +31,13 @@ use crate::{
         },
         kept_task::KeptTask,
         mcp_session::McpSession,
+        provider::{Departure, Link, SealedTokens},
         redirect_uri::RedirectUri,
         scope::ScopeSet,
         session_stream::{KeptEvent, KeptStream, Mail},
-        user::{BrowserSession, UserId},
+        user::{BrowserSession, NamedUser, Profile, UserId, UserName},
     },
-    secret::{Digest, ServerKey},
+    secret::{Digest, PasswordHash, ServerKey},
 };
 
 /// The engine failed. Nothing was decided: the caller may try again.
@@ -141,7 +142,7 @@ pub trait Authorizations: Send + Sync {
         now: Timestamp,
     ) -> Result<Option<Arc<PendingAuthorization>>>;
 
-    /// Keeps a code.
+    /// Keeps a code. Of a user who has been removed meanwhile nothing is kept.
     async fn insert_code(&self, code: Digest, grant: CodeGrant) -> Result<()>;
 
     /// The code, whether or not it has been redeemed; `None` once it has expired without.
@@ -220,12 +221,108 @@ pub trait Grants: Send + Sync {
 /// Browsers in which somebody has signed in.
 #[async_trait]
 pub trait BrowserSessions: Send + Sync {
-    /// Keeps a browser session, instead of what it was before its person signed in anew.
+    /// Keeps a browser session, instead of what it was before its person signed in anew. Of a user who
+    /// has been removed meanwhile nothing is kept.
     async fn insert_browser_session(&self, id: Digest, session: BrowserSession) -> Result<()>;
 
     /// The browser session of that cookie.
     async fn browser_session(&self, id: &Digest, now: Timestamp) -> Result<Option<BrowserSession>>;
 }
+
+/// People who sign in with a name and a password. Engines that forget keep none: [`Users::add_user`]
+/// fails there.
+///
+/// Nobody signs in, and nothing begins, on behalf of a user who is removed, whoever was about to.
+#[async_trait]
+pub trait Users: Send + Sync {
+    /// Keeps a new user. `false` if there is one of that name.
+    async fn add_user(&self, user: NamedUser) -> Result<bool>;
+
+    /// The user of that name.
+    async fn user(&self, name: &UserName) -> Result<Option<NamedUser>>;
+
+    /// All of them, by name.
+    async fn users(&self) -> Result<Vec<NamedUser>>;
+
+    /// Whether there is any.
+    async fn has_users(&self) -> Result<bool>;
+
+    /// Gives a user another password, and signs them out everywhere. `false` if there is none of that
+    /// name.
+    async fn set_password(&self, name: &UserName, password: PasswordHash) -> Result<bool>;
+
+    /// Keeps another hash of the same password, if `previous` still is the one.
+    async fn replace_password_hash(
+        &self,
+        name: &UserName,
+        previous: &PasswordHash,
+        password: PasswordHash,
+    ) -> Result<()>;
+
+    /// Removes a user, signs them out everywhere, and ends what they have allowed. `false` if there is
+    /// none of that name.
+    async fn remove_user(&self, name: &UserName) -> Result<bool>;
+}
+
+/// People whom identity providers know.
+#[async_trait]
+pub trait People: Send + Sync {
+    /// Keeps that a browser has gone to a provider. Where the cap of authorization requests is reached,
+    /// the oldest gives way.
+    async fn insert_departure(&self, state: Digest, departure: Departure) -> Result<()>;
+
+    /// The departure of that `state`, if it is this browser's. It is taken away, so that exactly one
+    /// caller goes on with it.
+    async fn take_departure(
+        &self,
+        state: &Digest,
+        browser: &Digest,
+        now: Timestamp,
+    ) -> Result<Option<Departure>>;
+
+    /// Keeps what a provider said of a person, instead of what it said before.
+    async fn keep_profile(&self, user: &UserId, profile: Profile) -> Result<()>;
+
+    /// What is known of a person.
+    async fn profile(&self, user: &UserId) -> Result<Option<Profile>>;
+}
+
+/// What identity providers gave for people: one link for each person and provider.
+#[async_trait]
+pub trait Links: Send + Sync {
+    /// Keeps what a provider gave, instead of what was there.
+    async fn keep_link(&self, user: &UserId, provider: &str, sealed: SealedTokens) -> Result<()>;
+
+    /// What is there.
+    async fn link(&self, user: &UserId, provider: &str) -> Result<Option<Link>>;
+
+    /// Claims to replace a link, if that version is there and nobody has claimed it at `now`. Of many
+    /// callers at once exactly one is told `true`. The claim holds until `until`.
+    async fn claim_link(
+        &self,
+        user: &UserId,
+        provider: &str,
+        version: u64,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<bool>;
+
+    /// Replaces a link, or gives a claim back where `sealed` is `None`, if that version is there.
+    async fn replace_link(
+        &self,
+        user: &UserId,
+        provider: &str,
+        version: u64,
+        sealed: Option<SealedTokens>,
+    ) -> Result<bool>;
+
+    /// Ends a link, if that version is there.
+    async fn end_link(&self, user: &UserId, provider: &str, version: u64) -> Result<bool>;
+}
+
+/// The name of the keys that seal links. One of them is kept as long as there is something that only it
+/// opens.
+pub const LINK_KEYS: &str = "kept tokens";
 
 /// Sessions of the MCP revisions that have them. A session belongs to a person and a client, and
 /// is not found for anyone else.
@@ -378,7 +475,7 @@ pub struct DatedKey {
 }
 
 /// How long a key still opens what it has sealed, from when there is a newer one. Nothing that is
-/// sealed lasts longer than half an hour.
+/// sealed lasts longer than half an hour, but for [links](LINK_KEYS).
 pub const KEY_OPENS_FOR: Duration = Duration::from_hours(1);
 
 /// Everything that the server remembers.
@@ -388,6 +485,9 @@ pub trait Store:
     + Authorizations
     + Grants
     + BrowserSessions
+    + Users
+    + People
+    + Links
     + McpSessions
     + SessionMail
     + KeptTasks
@@ -396,6 +496,10 @@ pub trait Store:
 {
     /// Forgets what has expired.
     async fn sweep(&self, now: Timestamp) -> Result<()>;
+
+    /// Somebody else may have changed what is kept: what was read a moment ago no longer counts, and
+    /// whoever has something open on the strength of it looks again.
+    fn look_again(&self);
 
     /// Whether the engine can serve.
     async fn is_ready(&self) -> Result<()>;

@@ -285,6 +285,17 @@ impl Page {
             .is_some()
     }
 
+    /// Where the link of these words leads.
+    #[track_caller]
+    pub(crate) fn link(&self, words: &str) -> String {
+        let links = Selector::parse("a[href]").expect("a selector");
+        let document = Html::parse_document(&self.answer.body);
+        let mut links = document.select(&links);
+        let link = links.find(|link| link.text().collect::<String>().trim() == words);
+        let href = link.and_then(|link| link.attr("href").map(str::to_owned));
+        href.unwrap_or_else(|| panic!("no link “{words}” on {:#?}", self.answer))
+    }
+
     /// What a person reads: the text without the tags, blanks folded.
     pub(crate) fn text(&self) -> String {
         let document = Html::parse_document(&self.answer.body);
@@ -310,6 +321,12 @@ impl Page {
         form.set("password", passcode)
     }
 
+    /// The sign-in form, filled in by somebody who has a name here.
+    #[track_caller]
+    pub(crate) fn sign_in_form_of(&self, username: &str, password: &str) -> Form {
+        self.sign_in_form(password).set("username", username)
+    }
+
     /// The consent form, answered.
     #[track_caller]
     pub(crate) fn decision(&self, decision: &str) -> Form {
@@ -325,11 +342,23 @@ impl Page {
     /// The first form, with the fields that submitting it would send.
     #[track_caller]
     pub(crate) fn form(&self) -> Form {
+        self.form_by("form")
+    }
+
+    /// The form with the button of a provider.
+    #[track_caller]
+    pub(crate) fn provider_form(&self, id: &str) -> Form {
+        self.form_by(&format!("form[action='/sign-in/{id}']"))
+    }
+
+    /// The first form that the selector names.
+    #[track_caller]
+    pub(crate) fn form_by(&self, selector: &str) -> Form {
         let document = Html::parse_document(&self.answer.body);
-        let select = |selector| Selector::parse(selector).expect("a selector");
-        let form = document.select(&select("form")).next();
+        let select = |selector: &str| Selector::parse(selector).expect("a selector");
+        let form = document.select(&select(selector)).next();
         let Some(form) = form else {
-            panic!("no form on {:#?}", self.answer);
+            panic!("no {selector} on {:#?}", self.answer);
         };
         let method = form.attr("method").unwrap_or("get");
         assert!(

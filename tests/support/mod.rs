@@ -13,6 +13,7 @@ pub(crate) mod outside;
 mod params;
 pub(crate) mod postgres;
 mod program;
+pub(crate) mod provider;
 mod raw;
 mod server;
 mod site;
@@ -22,7 +23,7 @@ pub(crate) mod vendor;
 pub(crate) use answer::Answer;
 pub(crate) use api::{Api, Received, Reply};
 pub(crate) use balancer::Balancer;
-pub(crate) use browser::{Arrival, Browser, Page};
+pub(crate) use browser::{Arrival, Browser, Callback, Page};
 pub(crate) use events::{Events, PATIENCE};
 pub(crate) use fixtures::Workshop;
 pub(crate) use mcp::{McpClient, initialize_message};
@@ -35,7 +36,7 @@ pub(crate) use program::{Ended, Launch, Program};
 pub(crate) use raw::RawConnection;
 pub(crate) use server::{TestServer, config_file};
 pub(crate) use site::{Request, Site};
-pub(crate) use tls::TlsSite;
+pub(crate) use tls::{Certificate, TlsSite};
 
 /// The passcode of every server that the stories start.
 pub(crate) const PASSCODE: &str = "correct horse battery staple";

@@ -24,6 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Launch {
     command: Command,
     directory: TempDir,
+    input: Stdio,
 }
 
 /// A running program. It ends when it is dropped.
@@ -86,7 +87,11 @@ impl Launch {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .current_dir(directory.path());
-        Self { command, directory }
+        Self {
+            command,
+            directory,
+            input: Stdio::null(),
+        }
     }
 
     /// On a free port, without the private listener, with the stories' passcode.
@@ -126,6 +131,14 @@ impl Launch {
         self
     }
 
+    /// What it reads from standard input.
+    pub(crate) fn input(mut self, text: &str) -> Self {
+        let path = self.directory.path().join("input");
+        fs::write(&path, text).expect("a file");
+        self.input = fs::File::open(path).expect("the same file").into();
+        self
+    }
+
     /// Programs in this directory are found before all others.
     pub(crate) fn path_begins_with(mut self, directory: &Path) -> Self {
         let mut path = OsString::from(directory);
@@ -138,7 +151,7 @@ impl Launch {
     pub(crate) fn start(mut self) -> Program {
         let mut child = self
             .command
-            .stdin(Stdio::null())
+            .stdin(self.input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

@@ -7,6 +7,7 @@ use std::{
 use futures_util::future::join_all;
 use remote_mcp_auth::{
     CancellationToken, Server, ServerBuilder,
+    access::ProvidedTokens,
     clock::{Clock, ManualClock, Timestamp},
     config::{Config, Database},
     mcp::feature::Changes,
@@ -23,6 +24,7 @@ pub(crate) struct TestServer {
     admin: Option<Site>,
     clock: Arc<ManualClock>,
     changes: Changes,
+    provided_tokens: Arc<dyn ProvidedTokens>,
     shutdown: CancellationToken,
     stopped: Vec<oneshot::Receiver<()>>,
     /// Before the replicas, where there are several.
@@ -103,6 +105,7 @@ struct Running {
     admin_addr: Option<SocketAddr>,
     connector_url: String,
     changes: Changes,
+    provided_tokens: Arc<dyn ProvidedTokens>,
     stopped: oneshot::Receiver<()>,
 }
 
@@ -133,6 +136,7 @@ impl Running {
                     admin_addr: server.admin_addr(),
                     connector_url: server.connector_url().to_owned(),
                     changes,
+                    provided_tokens: server.provided_tokens(),
                     stopped,
                 });
                 server
@@ -242,6 +246,7 @@ impl TestServer {
             admin,
             clock,
             changes: first.changes.clone(),
+            provided_tokens: Arc::clone(&first.provided_tokens),
             shutdown,
             stopped: running.into_iter().map(|server| server.stopped).collect(),
             _balancer: balancer,
@@ -267,6 +272,11 @@ impl TestServer {
     /// What tells the server's clients of changes.
     pub(crate) fn changes(&self) -> &Changes {
         &self.changes
+    }
+
+    /// People's own tokens at their identity providers.
+    pub(crate) fn provided_tokens(&self) -> Arc<dyn ProvidedTokens> {
+        Arc::clone(&self.provided_tokens)
     }
 
     /// Asks the server to stop, and returns at once.

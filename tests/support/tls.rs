@@ -102,6 +102,32 @@ fn authority_of(site: SocketAddr) -> CertifiedIssuer<'static, KeyPair> {
     CertifiedIssuer::self_signed(params, key).expect("an authority")
 }
 
+/// A certificate for a site on loopback that is not ours, with its authority's.
+pub(crate) struct Certificate {
+    directory: TempDir,
+}
+
+impl Certificate {
+    pub(crate) fn issue() -> Self {
+        let directory = TempDir::new().expect("a directory");
+        // No two tests have the same one.
+        let authority = authority_of(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(NAMES.map(str::to_owned)).expect("names");
+        let certificate = params.signed_by(&key, &authority).expect("a certificate");
+        let write = |name, text| fs::write(directory.path().join(name), text).expect("a file");
+        write(AUTHORITY, authority.pem());
+        write("key.pem", key.serialize_pem());
+        write("certificate.pem", certificate.pem());
+        Self { directory }
+    }
+
+    /// One of `key.pem`, `certificate.pem` and `authority.pem`.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+}
+
 fn acceptor(authority: &CertifiedIssuer<'static, KeyPair>) -> TlsAcceptor {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(NAMES.map(str::to_owned)).expect("names");

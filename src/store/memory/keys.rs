@@ -1,6 +1,6 @@
 //! The server's own keys in memory: as short-lived as what they seal.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 
@@ -8,7 +8,7 @@ use super::MemoryStore;
 use crate::{
     clock::Timestamp,
     secret::ServerKey,
-    store::{DatedKey, KEY_OPENS_FOR, Keys, Result},
+    store::{DatedKey, KEY_OPENS_FOR, Keys, LINK_KEYS, Result},
 };
 
 /// By name, the newest last.
@@ -31,11 +31,17 @@ impl KeyTable {
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Timestamp) {
-        for keys in self.0.values_mut() {
+    /// `in_use`: the generations of those that seal links, as far as they are needed.
+    pub(super) fn sweep(&mut self, in_use: &HashSet<u64>, now: Timestamp) {
+        for (name, keys) in &mut self.0 {
             let is_replaced = |key: &DatedKey| key.made_at + KEY_OPENS_FOR <= now;
             let newest = keys.iter().rposition(is_replaced).unwrap_or(0);
-            keys.drain(..newest);
+            let mut index = 0;
+            keys.retain(|key| {
+                let is_old = index < newest;
+                index += 1;
+                !is_old || (name == LINK_KEYS && in_use.contains(&key.generation))
+            });
         }
     }
 }

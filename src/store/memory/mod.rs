@@ -9,9 +9,12 @@ mod clients;
 mod grants;
 mod kept_tasks;
 mod keys;
+mod links;
 mod mcp_sessions;
+mod people;
 mod replays;
 mod session_mail;
+mod users;
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -47,6 +50,8 @@ struct State {
     grants: grants::GrantTable,
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
+    people: people::PeopleTable,
+    links: links::LinkTable,
     replays: replays::ReplayTable,
     session_streams: session_mail::StreamTable,
     tasks: kept_tasks::TaskTable,
@@ -97,15 +102,21 @@ impl Store for MemoryStore {
         self.write().authorizations.sweep(now);
         self.write().grants.sweep(now);
         self.write().browser_sessions.sweep(now);
+        self.write().people.sweep(now);
         let owners = self.read().mcp_sessions.owners();
         for owner in owners {
             self.write().mcp_sessions.sweep(&owner, now);
         }
         self.write().session_streams.sweep(now);
         self.write().tasks.sweep(now);
-        self.write().keys.sweep(now);
+        let state = &mut *self.write();
+        let in_use = state.links.keys();
+        state.keys.sweep(&in_use, now);
         Ok(())
     }
+
+    /// There is nobody else.
+    fn look_again(&self) {}
 
     async fn is_ready(&self) -> Result<()> {
         Ok(())

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::{
     SqlStore,
+    browser_sessions::member,
     clients::mark_proven,
     database::{DbResult, Tx, atomically},
     grants::begin,
@@ -145,12 +146,16 @@ impl Authorizations for SqlStore {
     }
 
     async fn insert_code(&self, code: Digest, grant: CodeGrant) -> Result<()> {
-        let insert = sql("INSERT INTO codes (digest, client_id, code, expires_at) \
-             VALUES ($1, $2, $3, $4)")
+        let insert = sql(
+            "INSERT INTO codes (digest, client_id, code, expires_at, member) \
+             SELECT $1, $2, $3, $4, $5 \
+                 WHERE $5 IS NULL OR EXISTS (SELECT 1 FROM users WHERE name = $5)",
+        )
         .bind(&code)
         .bind(&grant.client)
         .bind(kept::code_to_json(&grant))
-        .bind(grant.expires_at);
+        .bind(grant.expires_at)
+        .bind(member(&grant.user));
         self.db.run(insert).await?;
         Ok(())
     }

@@ -9,7 +9,8 @@ use crate::store::{self, StoreError};
 
 /// What is brought over, in an order in which everything is there before it is referred to; and the
 /// order of its rows. What replicas say to each other and who sweeps is of the moment, and stays.
-pub(super) const TABLES: [(&str, &str); 14] = [
+pub(super) const TABLES: [(&str, &str); 18] = [
+    ("users", "name"),
     ("clients", "seq"),
     ("requests", "seq"),
     ("codes", "digest"),
@@ -18,6 +19,9 @@ pub(super) const TABLES: [(&str, &str); 14] = [
     ("access_tokens", "digest"),
     ("refresh_tokens", "digest"),
     ("browser_sessions", "id"),
+    ("departures", "state"),
+    ("profiles", "user_id"),
+    ("links", "user_id, provider"),
     ("mcp_sessions", "id"),
     ("mcp_subscriptions", "session_id, digest"),
     ("mcp_streams", "session_id, stream"),

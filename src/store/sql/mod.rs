@@ -14,10 +14,12 @@ mod import;
 mod kept;
 mod kept_tasks;
 mod keys;
+mod links;
 mod listener;
 mod mcp_sessions;
 mod news;
 mod open;
+mod people;
 mod quota;
 mod recent;
 mod replays;
@@ -26,6 +28,7 @@ mod row;
 mod session_mail;
 mod statement;
 mod sweep;
+mod users;
 
 use std::{fmt, sync::Arc};
 
@@ -61,6 +64,7 @@ struct Quotas {
     clients: Quota,
     pending: Quota,
     pushed: Quota,
+    departures: Quota,
     mcp_sessions: Quota,
     mcp_sessions_of_owner: OwnerQuotas,
     replays: Quota,
@@ -75,6 +79,7 @@ impl SqlStore {
                 clients: Quota::new(limits.clients),
                 pending: Quota::new(limits.pending_authorizations),
                 pushed: Quota::new(limits.pending_authorizations),
+                departures: Quota::new(limits.pending_authorizations),
                 mcp_sessions: Quota::new(limits.mcp_sessions),
                 mcp_sessions_of_owner: OwnerQuotas::new(limits.mcp_sessions_per_grant),
                 replays: Quota::new(limits.replays),
@@ -101,6 +106,10 @@ impl fmt::Debug for SqlStore {
 impl Store for SqlStore {
     async fn sweep(&self, now: Timestamp) -> Result<()> {
         self.sweep_everything(now).await
+    }
+
+    fn look_again(&self) {
+        self.shared.miss();
     }
 
     async fn is_ready(&self) -> Result<()> {

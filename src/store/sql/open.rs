@@ -182,9 +182,9 @@ macro_rules! steps {
     };
 }
 
-const SQLITE: [Step; 2] = steps!("sqlite": "0001" "begin", "0002" "tasks");
+const SQLITE: [Step; 3] = steps!("sqlite": "0001" "begin", "0002" "tasks", "0003" "people");
 
-const POSTGRES: [Step; 2] = steps!("postgres": "0001" "begin", "0002" "tasks");
+const POSTGRES: [Step; 3] = steps!("postgres": "0001" "begin", "0002" "tasks", "0003" "people");
 
 fn migrator(steps: &'static [Step]) -> Migrator {
     let migrations = (1..).zip(steps).map(|(version, step)| {

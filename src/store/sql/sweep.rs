@@ -18,7 +18,7 @@ const BATCH: usize = 500;
 const LEASE: Duration = Duration::from_mins(5);
 
 /// What goes when its time is over. `$1` is now, `$2` the size of a batch.
-const EXPIRED: [&str; 10] = [
+const EXPIRED: [&str; 11] = [
     "DELETE FROM requests WHERE seq IN \
          (SELECT seq FROM requests WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM codes WHERE digest IN \
@@ -29,6 +29,8 @@ const EXPIRED: [&str; 10] = [
          (SELECT digest FROM refresh_tokens WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM browser_sessions WHERE id IN \
          (SELECT id FROM browser_sessions WHERE expires_at <= $1 LIMIT $2)",
+    "DELETE FROM departures WHERE state IN \
+         (SELECT state FROM departures WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM mcp_sessions WHERE id IN \
          (SELECT id FROM mcp_sessions WHERE expires_at <= $1 LIMIT $2)",
     "DELETE FROM replays WHERE key IN \
@@ -56,11 +58,12 @@ const ANSWERED: &str = "UPDATE refresh_tokens SET answer = NULL WHERE digest IN 
 const STREAMS: &str = "DELETE FROM mcp_streams WHERE (session_id, stream) IN \
      (SELECT session_id, stream FROM mcp_streams WHERE last_event_at <= $1 LIMIT $2)";
 
-/// Keys that have been replaced for long enough.
+/// Keys that have been replaced for long enough, and seal no link (`LINK_KEYS`) any more.
 const KEYS: &str = "DELETE FROM server_keys WHERE (name, generation) IN \
      (SELECT elder.name, elder.generation FROM server_keys elder JOIN server_keys newer \
          ON newer.name = elder.name AND newer.generation > elder.generation \
-         WHERE newer.made_at <= $1 LIMIT $2)";
+         WHERE newer.made_at <= $1 AND (elder.name <> 'kept tokens' OR elder.generation NOT IN \
+             (SELECT key_generation FROM links)) LIMIT $2)";
 
 impl SqlStore {
     pub(super) async fn sweep_everything(&self, now: Timestamp) -> Result<()> {

@@ -123,6 +123,30 @@ impl Fetcher {
             })
     }
 
+    /// Sends a request to an https URL that the operator named, or whoever they trust, and reads the
+    /// answer whole, whatever it is.
+    pub async fn send(
+        &self,
+        request: axum::http::Request<Vec<u8>>,
+    ) -> Result<axum::http::Response<Vec<u8>>, FetchError> {
+        let settings = &self.0.settings;
+        let request = reqwest::Request::try_from(request).map_err(|_| FetchError::Url)?;
+        let url = parse(request.url().as_str())?;
+        let host = url.host_str().ok_or(FetchError::Url)?.to_owned();
+        if let Some(address) = literal(&host) {
+            settings.allow.check(&host, &[address])?;
+        }
+        let client = self.0.client.get_or_try_init(|| self.make_client()).await?;
+        timeout(settings.timeout, whole_exchange(client, request, &host))
+            .await
+            .unwrap_or_else(|_| {
+                Err(FetchError::TooSlow {
+                    host,
+                    limit: settings.timeout,
+                })
+            })
+    }
+
     /// Makes the client on a thread that may wait for files.
     async fn make_client(&self) -> Result<Client, FetchError> {
         let fetcher = self.clone();
@@ -166,6 +190,30 @@ async fn exchange(client: &Client, url: Url, host: &str) -> Result<Fetched, Fetc
     let mut response = request.send().await.map_err(failed)?;
     judge(host, response.status(), response.headers())?;
     let fresh_for = freshness::of(response.headers());
+    Ok(Fetched {
+        body: read(&mut response, host).await?.into(),
+        fresh_for,
+    })
+}
+
+async fn whole_exchange(
+    client: &Client,
+    request: reqwest::Request,
+    host: &str,
+) -> Result<axum::http::Response<Vec<u8>>, FetchError> {
+    let sent = client.execute(request).await;
+    let mut response = sent.map_err(|error| FetchError::of(host, &error))?;
+    if is_declared_larger(response.headers(), MAX_BODY) {
+        return Err(FetchError::TooLarge { host: host.into() });
+    }
+    let mut answer = axum::http::Response::new(read(&mut response, host).await?);
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = response.headers().clone();
+    Ok(answer)
+}
+
+async fn read(response: &mut reqwest::Response, host: &str) -> Result<Vec<u8>, FetchError> {
+    let failed = |error| FetchError::of(host, &error);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
         if body.len() + chunk.len() > MAX_BODY {
@@ -173,10 +221,7 @@ async fn exchange(client: &Client, url: Url, host: &str) -> Result<Fetched, Fetc
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Fetched {
-        body: body.into(),
-        fresh_for,
-    })
+    Ok(body)
 }
 
 /// Whether the body of an answer is worth reading.
