@@ -47,7 +47,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .route("/keys", routing::post(replace_keys))
         .layer(middleware::from_fn(check_host))
         .with_state(state);
-    router::surround(rooms)
+    router::surround(rooms, app.brand.clone())
 }
 
 /// A page that gave its own name our address (DNS rebinding) would otherwise read and revoke.

@@ -25,6 +25,7 @@ use crate::{
     secret::Passcode,
     store::{self, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
     web::{
+        brand::{Brand, BrandSettings},
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
         origin::{AllowedHosts, AllowedOrigins},
@@ -43,6 +44,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
     pub(crate) mcp: Arc<McpState>,
+    pub(crate) brand: Brand,
 }
 
 /// Registers what a program offers.
@@ -132,6 +134,7 @@ impl App {
         } = parts.state;
         let clock = parts.clock;
         let public_url = parts.public_url;
+        let brand = Brand::new(BrandSettings::default(), public_url.host());
         let scopes = Arc::new(config.scopes.clone());
         let proxies = Arc::new(TrustedProxies::new(
             config.proxies.trusted.clone(),
@@ -198,6 +201,7 @@ impl App {
             clock,
             oauth,
             mcp: Arc::new(mcp),
+            brand,
         })
     }
 }

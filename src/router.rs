@@ -22,7 +22,13 @@ use crate::{
     app::App,
     home, identity, mcp, oauth,
     telemetry::RequestLog,
-    web::{Json, cors, method_not_allowed, page::Problem, panic},
+    web::{
+        Json,
+        brand::{self, Brand},
+        cors, method_not_allowed,
+        page::{self, Problem},
+        panic,
+    },
 };
 
 /// Everything that the public listener serves.
@@ -32,22 +38,29 @@ pub(crate) fn public(app: &App) -> Router {
         .merge(identity::routes(app.oauth.identity.clone()))
         .merge(oauth::routes(app.oauth.clone()))
         .merge(mcp::routes(Arc::clone(&app.mcp)))
+        .merge(brand::routes(app.brand.clone()))
         .route("/healthz", routing::get(healthz));
-    surround(rooms)
+    surround(rooms, app.brand.clone())
 }
 
 /// What every listener has around its routes: answers for unknown paths, panics and the log.
-pub(crate) fn surround(rooms: Router) -> Router {
+pub(crate) fn surround(rooms: Router, brand: Brand) -> Router {
     rooms
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(layer_fn(Around))
+        .layer(layer_fn(move |inner| Around {
+            inner,
+            brand: brand.clone(),
+        }))
 }
 
 /// What surrounds every request, in one layer: each costs every request an allocation or two, and
 /// one made by `middleware::from_fn` twice as many.
 #[derive(Clone)]
-struct Around<S>(S);
+struct Around<S> {
+    inner: S,
+    brand: Brand,
+}
 
 impl<S> Service<Request> for Around<S>
 where
@@ -63,10 +76,10 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let inner = self.0.clone();
+        let Self { inner, brand } = self.clone();
         Box::pin(async move {
             let log = RequestLog::begin(&request);
-            let mut response = answer(request, inner).await;
+            let mut response = page::dress(answer(request, inner).await, &brand);
             log.end(&mut response);
             Ok(response)
         })
@@ -112,8 +125,12 @@ async fn not_found(request: Request) -> Response {
         .and_then(|value| value.to_str().ok())
         .is_some_and(|accept| accept.contains("text/html"));
     if is_browser && !is_well_known(&request) {
-        return Problem::new("There is nothing here", "The start page is at /.")
-            .with_status(StatusCode::NOT_FOUND);
+        return Problem::new(
+            "There is nothing here",
+            "The address may have been mistyped, or the page may have moved.",
+        )
+        .leading_to("/", "Go to the start page")
+        .with_status(StatusCode::NOT_FOUND);
     }
     let body = json!({
         "error": "not_found",

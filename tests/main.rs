@@ -54,6 +54,7 @@ mod modern_surface;
 mod modern_task_input;
 mod modern_tasks;
 mod outages;
+mod pages;
 mod private_key_jwt;
 mod process;
 mod prompts;

@@ -34,6 +34,7 @@ pub(super) fn unknown_client() -> Problem {
                  help: by keeping its state in a durable store, or by giving it a new address.",
             ),
         ],
+        way_on: None,
     }
 }
 
@@ -55,6 +56,7 @@ pub(super) fn unusable_document(error: &DocumentError) -> Problem {
                  stands above.",
             ),
         ],
+        way_on: None,
     }
 }
 
@@ -77,6 +79,7 @@ pub(super) fn unregistered_redirect_uri() -> Problem {
             ),
             advice("mcp-remote", "Delete its cache folder, ~/.mcp-auth, first."),
         ],
+        way_on: None,
     }
 }
 
@@ -86,6 +89,7 @@ pub(super) fn malformed(message: String) -> Problem {
         title: "This link is incomplete",
         message,
         advice: vec![advice("", "Go back to the app and connect again.")],
+        way_on: None,
     }
 }
 
@@ -106,6 +110,7 @@ pub(super) fn no_open_request() -> Response {
                 "The browser keeps no cookies for this site. Allow them, and connect again.",
             ),
         ],
+        way_on: None,
     }
     .with_status(StatusCode::BAD_REQUEST)
 }

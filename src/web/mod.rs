@@ -2,6 +2,7 @@
 //! fetched from elsewhere. It knows no other room.
 
 pub mod body;
+pub mod brand;
 pub mod client_address;
 pub mod cors;
 pub mod fetch;

@@ -1,0 +1,61 @@
+//! The pages in a real Chromium: what people see, do and are told. Pictures are left in
+//! `target/pages`.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::process::Command;
+
+use crate::support::{PASSCODE, TestServer, outside};
+
+#[tokio::test]
+async fn every_page_of_a_first_connection_can_be_read_by_everybody() {
+    tell("first_look", &TestServer::start().await).await;
+}
+
+/// Tells one of the stories of `tests/pages/stories.mjs`. Where that cannot be, it says so.
+async fn tell(story: &str, server: &TestServer) {
+    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages");
+    let Some(chromium) = browser(story, &pages).await else {
+        return;
+    };
+    let mut command = Command::new("node");
+    command
+        .arg(pages.join("run.mjs"))
+        .args([story, server.public_url()])
+        .env("CHROMIUM", chromium)
+        .env("SIGN_IN_PASSCODE", PASSCODE);
+    // The story asks for the clock to be turned, in minutes.
+    outside::talk(command, |line| {
+        let minutes = line.strip_prefix("advance ")?.parse().ok()?;
+        server.advance(Duration::from_mins(minutes));
+        Some("done".to_owned())
+    })
+    .await;
+}
+
+/// The browser, if everything is there that the stories need.
+async fn browser(story: &str, pages: &Path) -> Option<PathBuf> {
+    if !outside::is_installed("node", "--version").await {
+        outside::skip(story, "node", "install Node.js 20 or later");
+        return None;
+    }
+    if !pages.join("node_modules").exists() {
+        let remedy = "npm ci --prefix tests/pages";
+        outside::skip(story, "tests/pages/node_modules", remedy);
+        return None;
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places = env::split_paths(&path);
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = places
+        .flat_map(|place| names.map(|name| place.join(name)))
+        .find(|program| program.exists());
+    if found.is_none() {
+        outside::skip(story, "Chromium", "install the package chromium");
+    }
+    found
+}
