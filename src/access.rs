@@ -9,6 +9,7 @@ use std::{error::Error, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 
 pub use crate::model::grant::Authorization;
+use crate::model::{offered_tool::OfferedTool, scope::ScopeSet};
 
 /// What a request shows so as to be let in.
 #[derive(Clone, Copy)]
@@ -61,4 +62,10 @@ pub trait VerifyAccessToken: Send + Sync {
         &self,
         authorization: &Arc<Authorization>,
     ) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+}
+
+/// Tells in words what scopes open, as it is now.
+pub trait DescribeTools: Send + Sync {
+    /// The tools that whoever holds these scopes can use, in the order in which they are offered.
+    fn opened_by(&self, granted: &ScopeSet) -> Vec<OfferedTool>;
 }

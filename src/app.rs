@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    access::DescribeTools,
     clock::{Clock, Timestamp},
     config::{Config, Database, Exemptions, Limits, Registration},
     identity::{IdentityState, SignInLimits, SignInThrottle},
@@ -157,24 +158,23 @@ impl App {
             nonces: Arc::clone(&nonces),
             nonce_required: config.dpop_nonces,
         };
-        let oauth = oauth(
-            config,
-            identity,
-            Arc::clone(&scopes),
-            fetcher,
-            proofs.clone(),
-        );
+        let mut features = Features::new(Arc::clone(&scopes));
+        (parts.offer)(&mut features)?;
+        if features.has_no_tools() {
+            features.add_tool(Arc::new(BestPersonLookerUpper))?;
+        }
+        let offered = Arc::new(Offered::new(features, parts.changes));
+        let words = Words {
+            scopes: Arc::clone(&scopes),
+            tools: Arc::clone(&offered) as _,
+        };
+        let oauth = oauth(config, identity, words, fetcher, proofs.clone());
         let verifier = StoreVerifier::new(
             Arc::clone(&store),
             Arc::clone(&clock),
             Arc::clone(public_url.resource()),
             proofs,
         );
-        let mut features = Features::new(Arc::clone(&scopes));
-        (parts.offer)(&mut features)?;
-        if features.has_no_tools() {
-            features.add_tool(Arc::new(BestPersonLookerUpper))?;
-        }
         let mcp = McpState {
             verifier: Arc::new(verifier),
             sessions: Arc::clone(&store) as _,
@@ -190,7 +190,7 @@ impl App {
             )),
             public_url,
             scopes,
-            offered: Arc::new(Offered::new(features, parts.changes)),
+            offered,
             session_ttl: config.lifetimes.mcp_session,
             shutdown: parts.shutdown,
             internal: McpInternal::new(Arc::clone(&states)),
@@ -206,11 +206,17 @@ impl App {
     }
 }
 
+/// What people are told of what can be allowed.
+struct Words {
+    scopes: Arc<ScopeCatalogue>,
+    tools: Arc<dyn DescribeTools>,
+}
+
 /// The authorization server. It shares what identity has.
 fn oauth(
     config: &Config,
     identity: IdentityState,
-    scopes: Arc<ScopeCatalogue>,
+    words: Words,
     fetcher: Fetcher,
     proofs: ProofRules,
 ) -> OAuthState {
@@ -245,7 +251,8 @@ fn oauth(
         store: Arc::clone(&identity.store),
         clock: Arc::clone(&identity.clock),
         public_url: identity.public_url.clone(),
-        scopes,
+        scopes: words.scopes,
+        tools: words.tools,
         lifetimes: TokenLifetimes {
             code: config.lifetimes.code,
             access_token: config.lifetimes.access_token,

@@ -20,6 +20,7 @@ mod client_restarts;
 mod conformance_fixture;
 mod connection;
 mod consent;
+mod consent_in_words;
 mod cors;
 mod crashes;
 mod curl_flows;

@@ -9,11 +9,16 @@ use std::{
 
 use tokio::process::Command;
 
-use crate::support::{PASSCODE, TestServer, outside};
+use crate::support::{PASSCODE, TestServer, files_server, outside};
 
 #[tokio::test]
 async fn every_page_of_a_first_connection_can_be_read_by_everybody() {
     tell("first_look", &TestServer::start().await).await;
+}
+
+#[tokio::test]
+async fn somebody_with_a_keyboard_leaves_out_what_they_do_not_want_to_allow() {
+    tell("leaving_one_out", &files_server("").await).await;
 }
 
 /// Tells one of the stories of `tests/pages/stories.mjs`. Where that cannot be, it says so.

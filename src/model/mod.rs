@@ -7,6 +7,8 @@ pub mod client_document;
 pub mod client_metadata;
 pub mod grant;
 pub mod mcp_session;
+pub mod offered_tool;
+pub mod plain_text;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;

@@ -14,11 +14,16 @@ use super::{
     problem,
 };
 use crate::{
-    identity::{self, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
+    identity::{
+        self, ReturnTo, SignedIn,
+        consent::{self, Ability, Known},
+        cookies, csrf, sign_in,
+    },
     model::{
         authorization::{CodeGrant, PendingAuthorization},
         client::Client,
         client_document::DocumentUrl,
+        scope::{Scope, ScopeSet},
     },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
@@ -27,7 +32,7 @@ use crate::{
 
 /// The address of the question.
 pub(super) fn url(id: &PendingId) -> String {
-    format!("{}?request={}", consent::PATH, id.expose())
+    consent::url(id.expose())
 }
 
 /// Answers for a person who has signed in and need not be asked again.
@@ -136,26 +141,65 @@ async fn ask(
             None => Ok(problem::no_open_request()),
         };
     }
-    let abilities: Vec<&str> = oauth
-        .scopes
-        .all()
-        .filter(|definition| pending.scopes.contains(&definition.scope))
-        .map(|definition| definition.description.as_str())
-        .collect();
+    let abilities = abilities(oauth, pending);
     let document = client
         .document
         .and_then(|_| DocumentUrl::parse(&client.id).ok());
+    let known = match &document {
+        Some(document) => Known::PublishedBy(document.host()),
+        None if oauth.clients.contains_key(&client.id) => Known::SetUpHere,
+        None => Known::Claimed,
+    };
     let prompt = consent::ConsentPrompt {
         request: id.expose(),
         appearance: &client.appearance().to_base64url(),
         client_name: client.metadata.client_name.as_deref(),
-        vouched_for_by: document.as_ref().map(DocumentUrl::host),
+        known,
         destination: &pending.redirect_uri.display_host(),
         is_local: pending.redirect_uri.is_local(),
         resource: oauth.public_url.resource(),
         abilities: &abilities,
     };
     Ok(prompt.ask(&person))
+}
+
+/// What a request asks for, in words. What goes without saying cannot be left out.
+fn abilities(oauth: &OAuthState, pending: &PendingAuthorization) -> Vec<Ability> {
+    let required = oauth.scopes.required(&pending.scopes);
+    let opened_anyway = oauth.tools.opened_by(&required);
+    let asked = oauth.scopes.all();
+    let asked = asked.filter(|definition| pending.scopes.contains(&definition.scope));
+    asked
+        .map(|definition| {
+            let scope = &definition.scope;
+            let is_required = required.contains(scope);
+            let mut tools = oauth
+                .tools
+                .opened_by(&[scope.clone()].into_iter().collect());
+            // Of what can be left out, what it adds is shown.
+            tools.retain(|tool| is_required || !opened_anyway.contains(tool));
+            Ability {
+                description: definition.description.clone(),
+                field: (!is_required).then(|| field_of(scope)),
+                tools,
+            }
+        })
+        .collect()
+}
+
+/// The field of an answer that says yes to a scope.
+fn field_of(scope: &Scope) -> String {
+    format!("scope:{}", scope.as_str())
+}
+
+/// What a person allowed of what was asked for.
+fn chosen(oauth: &OAuthState, pending: &PendingAuthorization, params: &Params) -> ScopeSet {
+    let required = oauth.scopes.required(&pending.scopes);
+    let asked = pending.scopes.iter();
+    asked
+        .filter(|scope| required.contains(scope) || params.contains(&field_of(scope)))
+        .cloned()
+        .collect()
 }
 
 /// The client that a request is of. While a person thinks it may delete its registration, or take
@@ -237,7 +281,13 @@ async fn answer(
     let Some(pending) = taken else {
         return Ok(problem::no_open_request());
     };
-    let answered = decide(oauth, &person, &client, &pending, allowed).await?;
+    // From here on it is as if no more had been asked for: the code, the token and what is
+    // remembered follow. Whoever asks for the rest again, asks the person again.
+    let granted = PendingAuthorization {
+        scopes: chosen(oauth, &pending, params),
+        ..(*pending).clone()
+    };
+    let answered = decide(oauth, &person, &client, &granted, allowed).await?;
     Ok(note::from_client(answered, pending.client.shared()))
 }
 
@@ -283,7 +333,7 @@ async fn issue_code(
         expires_at: oauth.clock.now() + oauth.lifetimes.code,
     };
     oauth.store.insert_code(code.digest(), grant).await?;
-    tracing::info!(event = "authorization_granted", client.id = %pending.client, user = %person.user, "access was allowed");
+    tracing::info!(event = "authorization_granted", client.id = %pending.client, user = %person.user, scopes = %pending.scopes, "access was allowed");
     Ok(ReplyTo::of(pending).with_code(oauth, code.expose()))
 }
 

@@ -30,11 +30,6 @@ export async function withBrowser(story) {
 export async function person(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: SIZES.wide, ...options });
   context.setDefaultTimeout(10_000);
-  // Where apps live. They take what they are sent.
-  await context.route(/^https:\/\/[a-z.]*\.example\//, (route) =>
-    route.fulfill({ contentType: "text/html", body: "<!doctype html><title>the app</title>" }));
-  await context.route(/^http:\/\/(localhost|127\.0\.0\.1):43110\//, (route) =>
-    route.fulfill({ contentType: "text/html", body: "<!doctype html><title>the app</title>" }));
   const page = await context.newPage();
   const complaints = [];
   const watch = (tab) => {
@@ -49,9 +44,27 @@ export async function person(browser, options = {}) {
       dialog.dismiss();
     });
   };
-  context.on("page", watch);
   watch(page);
-  return { context, page, complaints };
+  await landAtApps(context, page);
+  const openTab = async () => {
+    const tab = await context.newPage();
+    watch(tab);
+    await landAtApps(context, tab);
+    return tab;
+  };
+  return { context, page, complaints, openTab };
+}
+
+/** Where apps live: they take what they are sent. Playwright's own routes do not see redirects. */
+async function landAtApps(context, page) {
+  const session = await context.newCDPSession(page);
+  const urlPatterns = ["https://*.example/*", "http://localhost:43110/*"];
+  await session.send("Fetch.enable", { patterns: urlPatterns.map((urlPattern) => ({ urlPattern })) });
+  session.on("Fetch.requestPaused", ({ requestId }) => {
+    const body = Buffer.from("<!doctype html><title>the app</title>").toString("base64");
+    const responseHeaders = [{ name: "content-type", value: "text/html" }];
+    session.send("Fetch.fulfillRequest", { requestId, responseCode: 200, responseHeaders, body }).catch(() => {});
+  });
 }
 
 /** Looks at a page as everybody may see it, and takes pictures. */

@@ -19,6 +19,7 @@ async function allow(page, app, passcode, more) {
   return page.url();
 }
 
+/** Everything that a first connection shows. */
 export async function first_look({ browser, server, passcode }) {
   const { page, complaints } = await person(browser);
   await page.goto(server);
@@ -34,8 +35,35 @@ export async function first_look({ browser, server, passcode }) {
   await look(page, "consent");
   const local = await App.register(server, { name: "Cursor", redirectUri: "http://localhost:43110/callback" });
   await page.goto(local.url());
+  await page.getByText("Did you just start this yourself?").waitFor();
   await look(page, "consent-local");
   await page.goto(new URL("/authorize?client_id=unknown", server).href);
   await look(page, "problem-unknown-client");
+  assert.deepEqual(complaints, []);
+}
+
+/** Somebody reads what each scope opens, and leaves one out with the keyboard alone. */
+export async function leaving_one_out({ browser, server, passcode }) {
+  const { page, complaints } = await person(browser);
+  const app = await App.register(server, { name: "Paper trail" });
+  await page.goto(app.url({ scope: "files.read files.write files.delete offline_access" }));
+  await signIn(page, passcode);
+  const box = page.getByRole("checkbox", { name: "Delete files for good" });
+  await box.waitFor();
+  await look(page, "consent-scopes");
+  await page.getByRole("checkbox").first().focus();
+  while (!(await box.evaluate((element) => element === document.activeElement))) await page.keyboard.press("Tab");
+  await page.keyboard.press("Space");
+  assert.equal(await box.isChecked(), false);
+  const allow = page.getByRole("button", { name: "Allow" });
+  while (!(await allow.evaluate((element) => element === document.activeElement))) await page.keyboard.press("Tab");
+  const outline = await allow.evaluate((element) => getComputedStyle(element).outlineStyle);
+  assert.equal(outline, "solid", "whoever uses the keyboard sees where they are");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(/[?&]code=/);
+  const tokens = await app.redeem(page.url());
+  assert.equal(tokens.scope, "files.read files.write offline_access");
+  assert.equal(await app.call("write_file"), 200);
+  assert.equal(await app.call("delete_file"), 403);
   assert.deepEqual(complaints, []);
 }

@@ -285,6 +285,17 @@ impl Page {
             .is_some()
     }
 
+    /// What a person reads in each element that the selector names, blanks folded.
+    pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).expect("a selector");
+        let document = Html::parse_document(&self.answer.body);
+        let found = document.select(&selector);
+        let texts = found.map(|element| element.text().collect::<Vec<_>>().join(" "));
+        texts
+            .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    }
+
     /// What a person reads: the text without the tags, blanks folded.
     pub(crate) fn text(&self) -> String {
         let document = Html::parse_document(&self.answer.body);
@@ -351,7 +362,7 @@ impl Page {
         };
         Form {
             action,
-            fields: named("input[name]:not([type=submit])"),
+            fields: named("input[name]:not([type=submit], [type=checkbox]:not([checked]))"),
             buttons: named("button[name], input[type=submit][name]"),
         }
     }
