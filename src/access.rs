@@ -54,6 +54,10 @@ pub trait VerifyAccessToken: Send + Sync {
     /// What that authorizes on this server's resource.
     async fn verify(&self, presented: Presented<'_>) -> Result<Arc<Authorization>, AccessError>;
 
+    /// Notes that a tool is being used under an authorization, for whoever gave it to see. It costs
+    /// next to nothing, and may be forgotten.
+    fn note_tool(&self, authorization: &Authorization, tool: &str);
+
     /// Comes back when an authorization is revoked, with its grant or alone: whatever is still open on its
     /// strength has to end. Revocations count from the call on, not from the first poll. It may
     /// come back without reason, or too late, where messages were lost; then

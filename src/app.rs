@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     access::DescribeTools,
+    account::AccountState,
     clock::{Clock, Timestamp},
     config::{Config, Database, Exemptions, Limits, Registration},
     identity::{IdentityState, SignInLimits, SignInThrottle},
@@ -44,6 +45,7 @@ pub(crate) struct App {
     pub(crate) keys: [Arc<KeyRing>; 2],
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
+    pub(crate) account: AccountState,
     pub(crate) mcp: Arc<McpState>,
     pub(crate) brand: Brand,
 }
@@ -168,6 +170,11 @@ impl App {
             scopes: Arc::clone(&scopes),
             tools: Arc::clone(&offered) as _,
         };
+        let account = AccountState {
+            identity: identity.clone(),
+            scopes: Arc::clone(&scopes),
+            tools: Arc::clone(&offered) as _,
+        };
         let oauth = oauth(config, identity, words, fetcher, proofs.clone());
         let verifier = StoreVerifier::new(
             Arc::clone(&store),
@@ -200,6 +207,7 @@ impl App {
             keys: [states, nonces],
             clock,
             oauth,
+            account,
             mcp: Arc::new(mcp),
             brand,
         })

@@ -19,6 +19,7 @@ use serde_json::json;
 use tower::{Service, ServiceExt as _, layer::layer_fn};
 
 use crate::{
+    account,
     app::App,
     home, identity, mcp, oauth,
     telemetry::RequestLog,
@@ -36,6 +37,7 @@ pub(crate) fn public(app: &App) -> Router {
     let rooms = Router::new()
         .merge(home::routes(app.oauth.public_url.clone()))
         .merge(identity::routes(app.oauth.identity.clone()))
+        .merge(account::routes(app.account.clone()))
         .merge(oauth::routes(app.oauth.clone()))
         .merge(mcp::routes(Arc::clone(&app.mcp)))
         .merge(brand::routes(app.brand.clone()))

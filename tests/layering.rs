@@ -26,6 +26,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
+    // A page of a person's own, in words that the resource server has for its tools.
+    (
+        "account",
+        &[
+            "secret", "clock", "model", "web", "access", "store", "identity",
+        ],
+    ),
     // Clients sign what they send, and show that they hold keys.
     (
         "oauth",

@@ -9,6 +9,7 @@
 // The neighbours of `signing`.
 use remote_mcp_auth::jose::{Algorithm, PublicKey};
 
+mod account;
 mod admin;
 mod authorization;
 mod balanced;

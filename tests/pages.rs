@@ -21,6 +21,12 @@ async fn somebody_with_a_keyboard_leaves_out_what_they_do_not_want_to_allow() {
     tell("leaving_one_out", &files_server("").await).await;
 }
 
+#[tokio::test]
+async fn a_person_sees_what_is_connected_and_takes_it_back() {
+    let server = files_server("access_token_ttl = \"30d\"").await;
+    tell("taking_back", &server).await;
+}
+
 /// Tells one of the stories of `tests/pages/stories.mjs`. Where that cannot be, it says so.
 async fn tell(story: &str, server: &TestServer) {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages");

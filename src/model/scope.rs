@@ -163,6 +163,17 @@ impl ScopeCatalogue {
         self.resource.iter().chain([&self.offline_access])
     }
 
+    /// What scopes mean to a person. One that is not defined any more stands for itself.
+    pub fn in_words(&self, scopes: &ScopeSet) -> Vec<String> {
+        let defined = self.all().filter(|d| scopes.contains(&d.scope));
+        let defined = defined.map(|d| d.description.clone());
+        let is_unknown = |scope: &&Scope| self.all().all(|d| d.scope != **scope);
+        let unknown = scopes.iter().filter(is_unknown);
+        defined
+            .chain(unknown.map(|scope| scope.as_str().to_owned()))
+            .collect()
+    }
+
     /// What is granted when nothing that we know was asked for.
     pub fn default_scopes(&self) -> &ScopeSet {
         &self.default

@@ -17,6 +17,7 @@ mod register;
 mod remote;
 mod revoke;
 mod token;
+mod tools_noted;
 mod verifier;
 
 use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};

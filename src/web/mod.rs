@@ -5,6 +5,7 @@ pub mod body;
 pub mod brand;
 pub mod client_address;
 pub mod cors;
+pub mod device;
 pub mod fetch;
 pub mod listener_address;
 pub mod note;

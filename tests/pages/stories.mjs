@@ -42,6 +42,45 @@ export async function first_look({ browser, server, passcode }) {
   assert.deepEqual(complaints, []);
 }
 
+/** A person looks at what is connected, finds something new, and takes it back. */
+export async function taking_back({ browser, server, passcode, ask }) {
+  const { page, complaints } = await person(browser);
+  await page.goto(new URL("/account", server).href);
+  await signIn(page, passcode);
+  await page.getByText("No app is connected").waitFor();
+  await look(page, "account-empty");
+
+  const notes = await App.register(server, { name: "Claude" });
+  await notes.redeem(await allow(page, notes, passcode, { scope: "files.read files.write offline_access" }));
+  for (const tool of ["list_files", "write_file"]) assert.equal(await notes.call(tool), 200);
+  await page.goto(new URL("/account", server).href);
+  await ask("advance 2880");
+  const other = await App.register(server, { name: "صائد الملفات", redirectUri: "http://localhost:43110/callback" });
+  const userAgent = "Cursor/1.7 (darwin arm64)";
+  await other.redeem(await allow(page, other, passcode, { scope: "files.read files.delete" }), { userAgent });
+  await page.goto(new URL("/account", server).href);
+  await page.getByText("One connection is new").waitFor();
+  await look(page, "account");
+
+  const connection = page.getByRole("listitem").filter({ hasText: "صائد الملفات" });
+  await connection.getByRole("button", { name: "Disconnect" }).click();
+  await page.getByRole("status").waitFor();
+  await look(page, "account-disconnected");
+  assert.equal(await other.call("list_files"), 401);
+  assert.equal(await notes.call("list_files"), 200);
+  // The way back, and once more.
+  await page.goBack();
+  await page.getByRole("button", { name: "Disconnect", exact: true }).first().click();
+  await page.getByRole("status").waitFor();
+
+  await page.getByRole("button", { name: "Sign out everywhere" }).click();
+  await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+  await look(page, "signed-out");
+  await page.getByRole("link", { name: "Sign in again" }).click();
+  await page.getByLabel("Passcode").waitFor();
+  assert.deepEqual(complaints, []);
+}
+
 /** Somebody reads what each scope opens, and leaves one out with the keyboard alone. */
 export async function leaving_one_out({ browser, server, passcode }) {
   const { page, complaints } = await person(browser);

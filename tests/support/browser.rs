@@ -296,6 +296,20 @@ impl Page {
             .collect()
     }
 
+    /// The same as one text.
+    pub(crate) fn text_of(&self, selector: &str) -> String {
+        self.texts(selector).join(" ")
+    }
+
+    /// The values of the fields that the selector names.
+    pub(crate) fn values(&self, selector: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).expect("a selector");
+        let document = Html::parse_document(&self.answer.body);
+        let found = document.select(&selector);
+        let values = found.filter_map(|element| element.attr("value"));
+        values.map(str::to_owned).collect()
+    }
+
     /// What a person reads: the text without the tags, blanks folded.
     pub(crate) fn text(&self) -> String {
         let document = Html::parse_document(&self.answer.body);

@@ -6,6 +6,7 @@
 mod authorizations;
 mod browser_sessions;
 mod clients;
+mod connections;
 mod grants;
 mod keys;
 mod mcp_sessions;
@@ -44,6 +45,7 @@ struct State {
     clients: clients::ClientTable,
     authorizations: authorizations::AuthorizationTable,
     grants: grants::GrantTable,
+    visits: connections::VisitTable,
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
     replays: replays::ReplayTable,

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::{SqlStore, database::DbResult, row::Row, statement::sql};
 use crate::{
     clock::Timestamp,
-    model::user::BrowserSession,
+    model::user::{BrowserSession, UserId},
     secret::Digest,
     store::{BrowserSessions, Result},
 };
@@ -34,6 +34,18 @@ impl BrowserSessions for SqlStore {
         );
         let found = self.db.read(select.bind(id).bind(now)).await?;
         Ok(found.as_ref().map(session).transpose()?)
+    }
+
+    async fn end_browser_session(&self, id: &Digest) -> Result<()> {
+        let end = sql("DELETE FROM browser_sessions WHERE id = $1");
+        self.db.run(end.bind(id)).await?;
+        Ok(())
+    }
+
+    async fn end_browser_sessions(&self, user: &UserId) -> Result<()> {
+        let end = sql("DELETE FROM browser_sessions WHERE user_id = $1");
+        self.db.run(end.bind(user)).await?;
+        Ok(())
     }
 }
 

@@ -166,25 +166,42 @@ async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> 
 /// One step of a schema's history. What has been released is never changed: databases that have it
 /// would be refused.
 struct Step {
+    version: i64,
     description: &'static str,
     text: &'static str,
 }
 
-const SQLITE: [Step; 1] = [Step {
-    description: "begin",
-    text: include_str!("migrations/sqlite/0001_begin.sql"),
-}];
+const SQLITE: [Step; 2] = [
+    Step {
+        version: 1,
+        description: "begin",
+        text: include_str!("migrations/sqlite/0001_begin.sql"),
+    },
+    Step {
+        version: 3,
+        description: "connections",
+        text: include_str!("migrations/sqlite/0003_connections.sql"),
+    },
+];
 
-const POSTGRES: [Step; 1] = [Step {
-    description: "begin",
-    text: include_str!("migrations/postgres/0001_begin.sql"),
-}];
+const POSTGRES: [Step; 2] = [
+    Step {
+        version: 1,
+        description: "begin",
+        text: include_str!("migrations/postgres/0001_begin.sql"),
+    },
+    Step {
+        version: 3,
+        description: "connections",
+        text: include_str!("migrations/postgres/0003_connections.sql"),
+    },
+];
 
 fn migrator(steps: &'static [Step]) -> Migrator {
-    let migrations = (1..).zip(steps).map(|(version, step)| {
+    let migrations = steps.iter().map(|step| {
         let text = step.text.into_sql_str();
         Migration::new(
-            version,
+            step.version,
             step.description.into(),
             MigrationType::Simple,
             text,
