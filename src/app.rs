@@ -8,7 +8,7 @@ use crate::{
     access::DescribeTools,
     account::AccountState,
     clock::{Clock, Timestamp},
-    config::{Config, Database, Exemptions, Limits, Registration},
+    config::{Config, Database, Exemptions, Limits, Logo, Registration},
     identity::{IdentityState, SignInLimits, SignInThrottle},
     mcp::{
         McpInternal, McpState,
@@ -27,7 +27,7 @@ use crate::{
     secret::Passcode,
     store::{self, KeyRing, MemoryStore, OpenError, SqlStore, Store, StoreError},
     web::{
-        brand::{Brand, BrandSettings},
+        brand::Brand,
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
         origin::{AllowedHosts, AllowedOrigins},
@@ -48,6 +48,8 @@ pub(crate) struct App {
     pub(crate) account: AccountState,
     pub(crate) mcp: Arc<McpState>,
     pub(crate) brand: Brand,
+    /// A logo that is to be fetched, and who fetches it.
+    pub(crate) logo: Option<(Fetcher, String)>,
 }
 
 /// Registers what a program offers.
@@ -137,7 +139,7 @@ impl App {
         } = parts.state;
         let clock = parts.clock;
         let public_url = parts.public_url;
-        let brand = Brand::new(BrandSettings::default(), public_url.host());
+        let brand = Brand::new(config.branding.settings.clone(), public_url.host());
         let scopes = Arc::new(config.scopes.clone());
         let proxies = Arc::new(TrustedProxies::new(
             config.proxies.trusted.clone(),
@@ -156,6 +158,14 @@ impl App {
             let Exemptions { hosts, networks } = config.fetch_allow.clone();
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
+        let logo = match &config.branding.logo {
+            Some(Logo::Url(url)) => Some((fetcher.clone(), url.clone())),
+            Some(Logo::Image(image)) => {
+                brand.set_logo(image.clone());
+                None
+            }
+            None => None,
+        };
         let proofs = ProofRules {
             nonces: Arc::clone(&nonces),
             nonce_required: config.dpop_nonces,
@@ -210,6 +220,7 @@ impl App {
             account,
             mcp: Arc::new(mcp),
             brand,
+            logo,
         })
     }
 }

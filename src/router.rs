@@ -35,7 +35,10 @@ use crate::{
 /// Everything that the public listener serves.
 pub(crate) fn public(app: &App) -> Router {
     let rooms = Router::new()
-        .merge(home::routes(app.oauth.public_url.clone()))
+        .merge(home::routes(
+            app.oauth.public_url.clone(),
+            app.brand.clone(),
+        ))
         .merge(identity::routes(app.oauth.identity.clone()))
         .merge(account::routes(app.account.clone()))
         .merge(oauth::routes(app.oauth.clone()))
@@ -104,9 +107,10 @@ where
         if is_open && cors::is_preflight(request.method(), request.headers()) {
             return cors::preflight(cors::ANY);
         }
+        let is_person = !is_open && is_browser(&request);
         let answering = rooms.oneshot(request);
         let answering = answering.map(|answered| answered.unwrap_or_else(|never| match never {}));
-        let mut response = panic::caught(answering).await;
+        let mut response = panic::caught_for(is_person, answering).await;
         if is_open {
             cors::expose(&mut response, cors::ANY);
         }
@@ -122,11 +126,7 @@ pub(crate) async fn healthz() -> &'static str {
 /// A JSON 404: clients that look for metadata that we do not have would trip over a page. Only a
 /// person's browser gets one, and never under `/.well-known/`.
 async fn not_found(request: Request) -> Response {
-    let accept = request.headers().get(header::ACCEPT);
-    let is_browser = accept
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"));
-    if is_browser && !is_well_known(&request) {
+    if is_browser(&request) && !is_well_known(&request) {
         return Problem::new(
             "There is nothing here",
             "The address may have been mistyped, or the page may have moved.",
@@ -139,6 +139,14 @@ async fn not_found(request: Request) -> Response {
         "error_description": "there is nothing at this path",
     });
     Json(StatusCode::NOT_FOUND, body).into_response()
+}
+
+/// Whether a person's browser asks for a page.
+fn is_browser(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT);
+    accept
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn is_well_known(request: &Request) -> bool {
@@ -197,9 +205,28 @@ mod tests {
             .extension(connection)
             .body(Body::from(metadata))
             .unwrap();
-        let response = public(&app).call(request).await.unwrap();
+        let mut rooms = public(&app);
+        let response = rooms.call(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let origin = response.headers().get("access-control-allow-origin");
         assert_eq!(origin.unwrap(), "*");
+
+        // A person is told in their own language.
+        let request = Request::builder()
+            .uri("/consent?request=x")
+            .header(header::ACCEPT, "text/html")
+            .header(header::COOKIE, "browser=x; session=x")
+            .extension(connection)
+            .body(Body::empty())
+            .unwrap();
+        let response = rooms.call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        assert_eq!(content_type.unwrap(), "text/html; charset=utf-8");
+        assert!(
+            response
+                .headers()
+                .contains_key(header::CONTENT_SECURITY_POLICY)
+        );
     }
 }

@@ -21,11 +21,17 @@ use crate::{
     secret::Passcode,
     store::{KeyRing, Store},
     tunnel::{Tunnel, TunnelError},
-    web::fetch::Fetcher,
+    web::{
+        brand::{Brand, Image},
+        fetch::Fetcher,
+    },
 };
 
 /// How often what has expired is swept.
 const SWEEP_EVERY: Duration = Duration::from_mins(1);
+
+/// How long a logo that could not be fetched is let be.
+const LOGO_AGAIN_AFTER: Duration = Duration::from_mins(10);
 
 /// Connections to the private listener.
 const ADMIN_CONNECTIONS: usize = 100;
@@ -300,6 +306,7 @@ impl Server {
             Arc::clone(&self.app.clock),
         ));
         let post = tokio::spawn(mcp::exchange_mail(Arc::clone(&self.app.mcp)));
+        let logo = tokio::spawn(fetch_logo(self.app.logo, self.app.brand.clone()));
         let mut tunnel = self.tunnel;
         let mut outcome = tokio::select! {
             () = shutdown.cancelled() => Ok(()),
@@ -313,6 +320,7 @@ impl Server {
         }
         sweeper.abort();
         post.abort();
+        logo.abort();
         if let Some(tunnel) = tunnel {
             tunnel.stop().await;
         }
@@ -350,6 +358,27 @@ async fn keep_house(store: Arc<dyn Store>, keys: [Arc<KeyRing>; 2], clock: Arc<d
         if let Err(error) = store.sweep(clock.now()).await {
             tracing::error!(error = %error, "what has expired could not be swept");
         }
+    }
+}
+
+/// Gets the logo, if it is elsewhere. Pages do without it until it is there.
+async fn fetch_logo(logo: Option<(Fetcher, String)>, brand: Brand) {
+    let Some((fetcher, url)) = logo else {
+        return;
+    };
+    loop {
+        let problem = match fetcher.get_image(&url).await {
+            Ok(bytes) => match Image::new(bytes) {
+                Ok(image) => return brand.set_logo(image),
+                Err(error) => error.to_string(),
+            },
+            Err(error) => error.to_string(),
+        };
+        tracing::warn!(
+            problem,
+            "the logo of the pages cannot be shown yet (branding.logo)"
+        );
+        tokio::time::sleep(LOGO_AGAIN_AFTER).await;
     }
 }
 

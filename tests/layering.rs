@@ -21,17 +21,15 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The throttle runs on a clock that can be turned; the model says what counts as loopback.
     ("web", &["clock", "model"]),
     ("access", &["model"]),
-    // Clients of the file are plain data with a date.
-    ("config", &["secret", "clock", "model"]),
+    // Clients of the file are plain data with a date; what pages show is judged as they will show it.
+    ("config", &["secret", "clock", "model", "web"]),
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
     // A page of a person's own, in words that the resource server has for its tools.
     (
         "account",
-        &[
-            "secret", "clock", "model", "web", "access", "store", "identity",
-        ],
+        &["clock", "model", "web", "access", "store", "identity"],
     ),
     // Clients sign what they send, and show that they hold keys.
     (

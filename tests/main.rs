@@ -14,6 +14,7 @@ mod admin;
 mod authorization;
 mod balanced;
 mod bearer_challenges;
+mod branding;
 mod client_credentials;
 mod client_documents;
 mod client_management;

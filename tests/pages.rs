@@ -9,7 +9,7 @@ use std::{
 
 use tokio::process::Command;
 
-use crate::support::{PASSCODE, TestServer, files_server, outside};
+use crate::support::{PASSCODE, TestServer, files_server, hostile_server, outside};
 
 #[tokio::test]
 async fn every_page_of_a_first_connection_can_be_read_by_everybody() {
@@ -25,6 +25,41 @@ async fn somebody_with_a_keyboard_leaves_out_what_they_do_not_want_to_allow() {
 async fn a_person_sees_what_is_connected_and_takes_it_back() {
     let server = files_server("access_token_ttl = \"30d\"").await;
     tell("taking_back", &server).await;
+}
+
+#[tokio::test]
+async fn every_page_is_the_operators_own_and_can_be_read_in_any_colour() {
+    let logo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/logo.png");
+    // Yellow: on white, nobody could read it.
+    for accent in ["#0a7d4f", "#ffe600"] {
+        let file = format!(
+            r#"
+            [branding]
+            name = "Paper & Sons"
+            logo = "{}"
+            accent = "{accent}"
+            privacy_url = "https://paper.example/privacy"
+            support_url = "mailto:help@paper.example"
+            "#,
+            logo.display()
+        );
+        tell("branded", &files_server(&file).await).await;
+    }
+}
+
+#[tokio::test]
+async fn whatever_happens_on_the_way_leads_on() {
+    tell("detours", &TestServer::start().await).await;
+}
+
+#[tokio::test]
+async fn nothing_that_others_wrote_runs_or_misleads() {
+    tell("hostile_names", &hostile_server().await).await;
+}
+
+#[tokio::test]
+async fn everything_works_without_scripts() {
+    tell("without_scripts", &TestServer::start().await).await;
 }
 
 /// Tells one of the stories of `tests/pages/stories.mjs`. Where that cannot be, it says so.

@@ -1,5 +1,6 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
+mod branding;
 mod clients;
 mod database;
 mod dot_env;
@@ -22,6 +23,7 @@ use std::{
 use axum::http::HeaderName;
 use ipnet::IpNet;
 
+pub use branding::{Branding, Logo};
 pub use database::{Database, PostgresUrl};
 pub use settings::{Setting, all as settings};
 use sources::RawSettings;
@@ -111,6 +113,8 @@ pub struct Config {
     pub pinned_documents: Vec<Client>,
     /// The table of scopes.
     pub scopes: ScopeCatalogue,
+    /// What pages show of the operator.
+    pub branding: Branding,
     /// How much there may be of things.
     pub limits: Limits,
     /// What is logged: directives of `tracing_subscriber::EnvFilter`.
@@ -354,6 +358,7 @@ impl Config {
             dpop_nonces: read.value("dpop_nonces", switch, false),
             scopes,
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
+            branding: read.branding(),
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
             log_format: read.optional("log_format", log_format),

@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-pub(crate) use files::{ALL_OF_FILES, files_server};
+pub(crate) use files::{ALL_OF_FILES, files_server, hostile_server};
 
 use super::{McpClient, ModernClient, PATIENCE, TestServer, connect};
 

@@ -22,7 +22,7 @@ pub(crate) use answer::Answer;
 pub(crate) use balancer::Balancer;
 pub(crate) use browser::{Arrival, Browser, Page};
 pub(crate) use events::{Events, PATIENCE};
-pub(crate) use fixtures::{ALL_OF_FILES, Workshop, files_server};
+pub(crate) use fixtures::{ALL_OF_FILES, Workshop, files_server, hostile_server};
 pub(crate) use mcp::{McpClient, initialize_message};
 pub(crate) use modern::{CAPABILITIES_KEY, MODERN, ModernClient, TASKS, VERSION_KEY, header_form};
 pub(crate) use oauth::{

@@ -94,9 +94,14 @@ impl Brand {
         let _ = self.0.logo.set(Logo { path, image });
     }
 
+    /// What the operator calls the server, if anything.
+    pub fn given_name(&self) -> Option<&str> {
+        self.0.settings.name.as_deref()
+    }
+
     /// What the server is called.
     pub fn name(&self) -> &str {
-        self.0.settings.name.as_deref().unwrap_or(&self.0.host)
+        self.given_name().unwrap_or(&self.0.host)
     }
 
     /// What stands in the head of a page.
