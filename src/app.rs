@@ -180,12 +180,13 @@ impl App {
             scopes: Arc::clone(&scopes),
             tools: Arc::clone(&offered) as _,
         };
+        let oauth = oauth(config, identity, words, fetcher, proofs.clone());
         let account = AccountState {
-            identity: identity.clone(),
+            identity: oauth.identity.clone(),
             scopes: Arc::clone(&scopes),
             tools: Arc::clone(&offered) as _,
+            clients: Arc::clone(&oauth.clients),
         };
-        let oauth = oauth(config, identity, words, fetcher, proofs.clone());
         let verifier = StoreVerifier::new(
             Arc::clone(&store),
             Arc::clone(&clock),

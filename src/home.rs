@@ -1,7 +1,5 @@
 //! The page at `/`: what this is, and how to connect each client to it.
 
-use std::fmt::Write as _;
-
 use askama::Template;
 use axum::{
     Router,
@@ -75,14 +73,12 @@ async fn get(State(home): State<HomeState>) -> Response {
 
 /// JSON as people write it, in the order in which it is given.
 fn nested(outer: &str, name: &str, members: &[(&str, &str)]) -> String {
-    let mut text = format!("{{\n  \"{outer}\": {{\n    \"{name}\": {{ ");
-    for (index, (key, value)) in members.iter().enumerate() {
-        let comma = if index > 0 { ", " } else { "" };
-        // Writing to a string does not fail.
-        let _ = write!(text, "{comma}\"{key}\": {}", json!(value));
-    }
-    text.push_str(" }\n  }\n}");
-    text
+    let members = members.iter();
+    let lines: Vec<String> = members
+        .map(|(key, value)| format!("      \"{key}\": {}", json!(value)))
+        .collect();
+    let lines = lines.join(",\n");
+    format!("{{\n  \"{outer}\": {{\n    \"{name}\": {{\n{lines}\n    }}\n  }}\n}}")
 }
 
 /// A name as it can stand in a command: lower case, digits and hyphens.

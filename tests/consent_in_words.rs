@@ -4,22 +4,13 @@ use crate::support::{
     ALL_OF_FILES, Arrival, Browser, OAuthClient, TestServer, Tokens, files_server,
 };
 
-/// Asks for these scopes, and opens the question.
-async fn ask(
-    server: &TestServer,
-    browser: &mut Browser,
-    client: &OAuthClient,
-    scope: &str,
-) -> Arrival {
+/// Asks for these scopes, signing in on the way where that is needed.
+async fn ask(browser: &mut Browser, client: &OAuthClient, scope: &str) -> Arrival {
     let params = client.authorization().set("scope", scope);
-    let url = client.authorize_url_with(&params);
-    match browser.open(&url).await {
-        Arrival::Page(page) if page.asks_for_password() => browser.sign_in(&page).await,
-        Arrival::Client(callback) => {
-            assert!(!callback.url.starts_with(server.public_url()));
-            Arrival::Client(callback)
-        }
-        arrival => arrival,
+    let arrival = browser.open(&client.authorize_url_with(&params)).await;
+    match &arrival {
+        Arrival::Page(page) if page.asks_for_password() => browser.sign_in(page).await,
+        Arrival::Page(_) | Arrival::Client(_) => arrival,
     }
 }
 
@@ -28,9 +19,7 @@ async fn the_page_names_the_tools_of_each_scope_and_what_they_do_to_the_world() 
     let server = files_server("").await;
     let client = OAuthClient::register(&server).await;
     let mut browser = Browser::new(&server);
-    let page = ask(&server, &mut browser, &client, ALL_OF_FILES)
-        .await
-        .page();
+    let page = ask(&mut browser, &client, ALL_OF_FILES).await.page();
     let items = page.texts(".scopes > li");
     assert_eq!(items.len(), 3, "{items:?}");
     for (item, expected) in items.iter().zip([
@@ -54,9 +43,7 @@ async fn what_is_left_out_is_not_granted_and_what_is_needed_cannot_be_left_out()
     let server = files_server("").await;
     let client = OAuthClient::register(&server).await;
     let mut browser = Browser::new(&server);
-    let page = ask(&server, &mut browser, &client, ALL_OF_FILES)
-        .await
-        .page();
+    let page = ask(&mut browser, &client, ALL_OF_FILES).await.page();
     let form = page.decision("allow");
     assert_eq!(form.fields.get("scope:files.read"), None, "it has no box");
     let form = form
@@ -75,18 +62,14 @@ async fn what_was_left_out_is_asked_about_again_and_what_was_allowed_is_not() {
     let server = files_server("").await;
     let client = OAuthClient::register(&server).await;
     let mut browser = Browser::new(&server);
-    let page = ask(&server, &mut browser, &client, ALL_OF_FILES)
-        .await
-        .page();
+    let page = ask(&mut browser, &client, ALL_OF_FILES).await.page();
     let form = page.decision("allow").without("scope:files.delete");
     browser.submit(&form).await.client().code();
 
     // A client that finds that it lacks a scope asks for more, and the person can change their mind.
-    let again = ask(&server, &mut browser, &client, ALL_OF_FILES)
-        .await
-        .page();
+    let again = ask(&mut browser, &client, ALL_OF_FILES).await.page();
     assert!(again.asks_for_consent(), "{again:#?}");
-    let allowed = ask(&server, &mut browser, &client, "files.read files.write").await;
+    let allowed = ask(&mut browser, &client, "files.read files.write").await;
     let tokens = Tokens::of(&client.redeem(&allowed.client().code()).await);
     assert_eq!(tokens.scope, "files.read files.write");
 }
@@ -96,7 +79,7 @@ async fn to_stay_connected_is_no_choice() {
     let server = TestServer::start().await;
     let client = OAuthClient::register(&server).await;
     let mut browser = Browser::new(&server);
-    let page = ask(&server, &mut browser, &client, "mcp offline_access")
+    let page = ask(&mut browser, &client, "mcp offline_access")
         .await
         .page();
     assert!(!page.has("input[type=checkbox]"), "{}", page.text());
@@ -125,9 +108,7 @@ async fn the_page_says_how_it_knows_who_asks() {
         (ours, "Set up by the operator", "intranet.example"),
     ] {
         let mut browser = Browser::new(&server);
-        let page = ask(&server, &mut browser, &client, "files.read")
-            .await
-            .page();
+        let page = ask(&mut browser, &client, "files.read").await.page();
         assert!(page.text().contains(words), "{}", page.text());
         assert!(page.text().contains(host), "{}", page.text());
     }

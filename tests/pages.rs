@@ -29,22 +29,40 @@ async fn a_person_sees_what_is_connected_and_takes_it_back() {
 
 #[tokio::test]
 async fn every_page_is_the_operators_own_and_can_be_read_in_any_colour() {
-    let logo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/logo.png");
     // Yellow: on white, nobody could read it.
     for accent in ["#0a7d4f", "#ffe600"] {
-        let file = format!(
-            r#"
-            [branding]
-            name = "Paper & Sons"
-            logo = "{}"
-            accent = "{accent}"
-            privacy_url = "https://paper.example/privacy"
-            support_url = "mailto:help@paper.example"
-            "#,
-            logo.display()
-        );
-        tell("branded", &files_server(&file).await).await;
+        tell("branded", &files_server(&branding(accent)).await).await;
     }
+}
+
+#[tokio::test]
+async fn the_pictures_of_the_readme_can_be_taken_anew() {
+    let client = r#"
+        [[clients]]
+        client_id = "notes"
+        client_name = "Notes Assistant"
+        redirect_uris = ["https://notes.example/callback"]
+        token_endpoint_auth_method = "none"
+    "#;
+    let branding = branding("#0a7d4f");
+    let file = format!("access_token_ttl = \"30d\"\n{branding}\n{client}");
+    tell("portraits", &files_server(&file).await).await;
+}
+
+/// What an operator says of the server.
+fn branding(accent: &str) -> String {
+    let logo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/logo.png");
+    format!(
+        r#"
+        [branding]
+        name = "Paper & Sons"
+        logo = "{}"
+        accent = "{accent}"
+        privacy_url = "https://paper.example/privacy"
+        support_url = "mailto:help@paper.example"
+        "#,
+        logo.display()
+    )
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 mod moment;
 mod view;
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Router,
@@ -16,7 +16,11 @@ use axum::{
 use crate::{
     access::DescribeTools,
     identity::{self, IdentityState, ReturnTo, SignedIn, cookies, csrf, sign_in},
-    model::{grant::GrantId, scope::ScopeCatalogue},
+    model::{
+        client::{Client, ClientId},
+        grant::GrantId,
+        scope::ScopeCatalogue,
+    },
     store::StoreError,
     web::{page::Page, params::Params, see_other},
 };
@@ -41,6 +45,8 @@ pub(crate) struct AccountState {
     pub(crate) scopes: Arc<ScopeCatalogue>,
     /// What tools are called.
     pub(crate) tools: Arc<dyn DescribeTools>,
+    /// Clients that the operator set up.
+    pub(crate) clients: Arc<HashMap<ClientId, Arc<Client>>>,
 }
 
 /// The routes of this room.

@@ -14,6 +14,9 @@ use crate::{
 /// The longest name of an app that is shown.
 const LONGEST_NAME: usize = 100;
 
+const SET_UP_HERE: &str = "Set up by the operator of this server";
+const CLAIMED: &str = "Known by the name that it gave";
+
 #[derive(Debug, Template)]
 #[template(path = "account/account.html")]
 pub(super) struct AccountPage<'a> {
@@ -34,8 +37,8 @@ pub(super) struct SignedOutPage {
 pub(super) struct Shown {
     pub(super) id: String,
     pub(super) name: String,
-    /// The host that vouches for the name, if one does.
-    pub(super) published_by: Option<String>,
+    /// How that name is known.
+    pub(super) known: String,
     pub(super) is_new: bool,
     pub(super) first: Moment,
     /// Empty where it was never used after it had begun.
@@ -85,7 +88,7 @@ impl Done {
 }
 
 impl AccountPage<'_> {
-    fn new(&self) -> usize {
+    fn count_new(&self) -> usize {
         self.connections.iter().filter(|shown| shown.is_new).count()
     }
 }
@@ -106,17 +109,21 @@ pub(super) fn connections(
     connections
         .into_iter()
         .map(|Connection { grant, tools }| {
-            let title = |tool: &Box<str>| (*titles.get(&**tool).unwrap_or(&&**tool)).to_owned();
-            let document = DocumentUrl::parse(&grant.client).ok();
+            let title = |tool: &str| titles.get(tool).copied().unwrap_or(tool).to_owned();
+            let known = match DocumentUrl::parse(&grant.client) {
+                Ok(document) => format!("Published by {}", document.host()),
+                Err(_) if account.clients.contains_key(&grant.client) => SET_UP_HERE.to_owned(),
+                Err(_) => CLAIMED.to_owned(),
+            };
             Shown {
                 id: grant.id.to_string(),
                 name: readable(&grant.client_name, LONGEST_NAME),
-                published_by: document.map(|document| document.host().to_owned()),
+                known,
                 is_new: last_visit.is_some_and(|last| grant.created_at > last),
                 first: Moment::new(grant.created_at, now),
                 last: Moment::new(grant.last_used_at, now),
                 abilities: account.scopes.in_words(&grant.scopes),
-                tools: tools.iter().map(title).collect(),
+                tools: tools.iter().map(|tool| title(tool)).collect(),
                 device: grant.origin.device,
                 address: grant.origin.address.map(|address| address.to_string()),
             }

@@ -86,6 +86,11 @@ export async function look(page, name) {
   if (faults.length) throw new Error(faults.join("\n"));
 }
 
+/** One picture, for people to see what the page is like. */
+export async function portrait(page, name) {
+  await page.screenshot({ path: `${PICTURES}portrait-${name}.png`, fullPage: true });
+}
+
 async function violations(page) {
   await page.evaluate(AXE);
   const { violations } = await page.evaluate(() => window.axe.run(document, {

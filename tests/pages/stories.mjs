@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { App } from "./app.mjs";
-import { look, person } from "./browser.mjs";
+import { look, person, portrait } from "./browser.mjs";
 
 /** Signs in on the page that is open. */
 async function signIn(page, passcode) {
@@ -117,7 +117,7 @@ export async function leaving_one_out({ browser, server, passcode }) {
 export async function branded({ browser, server, passcode }) {
   const { page, complaints } = await person(browser);
   await page.goto(server);
-  const accent = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--accent").trim());
+  const accent = await page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue("--fill").trim());
   const name = `branded-${accent.slice(1)}`;
   const drawn = await page.locator("img.logo").evaluate((logo) => logo.complete && logo.naturalWidth);
   assert.equal(drawn, 96, "the logo is there");
@@ -138,6 +138,30 @@ export async function branded({ browser, server, passcode }) {
   await page.goto(new URL("/nowhere", server).href);
   await look(page, `${name}-nowhere`);
   assert.deepEqual(complaints, []);
+}
+
+/** The two pictures of the README. */
+export async function portraits({ browser, server, passcode, ask }) {
+  const { page } = await person(browser, { viewport: { width: 560, height: 700 } });
+  // One that the operator has set up.
+  const app = new App(server, { client_id: "notes", redirect_uris: ["https://notes.example/callback"] });
+  await page.goto(app.url({ scope: "files.read files.write files.delete" }));
+  await signIn(page, passcode);
+  await page.getByRole("button", { name: "Allow" }).waitFor();
+  await portrait(page, "consent");
+  await page.getByRole("button", { name: "Allow" }).click();
+  await page.waitForURL(/[?&]code=/);
+  await app.redeem(page.url(), { userAgent: "notes/2.1 (Windows)" });
+  for (const tool of ["list_files", "write_file"]) assert.equal(await app.call(tool), 200);
+  await page.goto(new URL("/account", server).href);
+  await ask("advance 2880");
+  const other = await App.register(server, { name: "Cursor", redirectUri: "http://localhost:43110/callback" });
+  const more = { scope: "files.read files.delete" };
+  await other.redeem(await allow(page, other, passcode, more), { userAgent: "Cursor/1.7 (darwin arm64)" });
+  await page.setViewportSize({ width: 760, height: 700 });
+  await page.goto(new URL("/account", server).href);
+  await page.getByText("One connection is new").waitFor();
+  await portrait(page, "account");
 }
 
 /** Whatever people do instead of what was meant: each time there is a page that says what to do. */

@@ -101,7 +101,7 @@ async fn answer(modern: &Modern<'_>, request: &Request<'_>) -> Result<Answer, Fa
         "tasks/get" | "tasks/update" | "tasks/cancel" => {
             task(modern, method, params).map(Answer::Result)
         }
-        _ => match dispatch::prepare(&modern.exchange, Era::Modern, method, params)? {
+        _ => match dispatch::prepare(modern.exchange, Era::Modern, method, params)? {
             Prepared::Answer(result) => Ok(Answer::Result(complete(result, cache(method)))),
             Prepared::Work(work) => call::answer(modern, request, work).await,
         },

@@ -33,8 +33,8 @@ impl Connections for SqlStore {
              JOIN grants g ON g.id = t.grant_id WHERE g.user_id = $1 ORDER BY t.tool");
         let mut tools: HashMap<GrantId, Vec<Box<str>>> = HashMap::new();
         for row in self.db.read_all(select.bind(user)).await? {
-            let used = tools.entry(row.grant_id("grant_id")?).or_default();
-            used.push(row.text("tool")?.into());
+            let noted = tools.entry(row.grant_id("grant_id")?).or_default();
+            noted.push(row.text("tool")?.into());
         }
         let mut connections = Vec::with_capacity(grants.len());
         for row in &grants {
