@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::process::Command;
+use tokio::{process::Command, sync::Mutex};
 
 use crate::support::{PASSCODE, TestServer, files_server, hostile_server, outside};
 
@@ -86,6 +86,9 @@ async fn tell(story: &str, server: &TestServer) {
     let Some(chromium) = browser(story, &pages).await else {
         return;
     };
+    // One browser at a time: several would keep a small machine from everything else.
+    static TURN: Mutex<()> = Mutex::const_new(());
+    let _turn = TURN.lock().await;
     let mut command = Command::new("node");
     command
         .arg(pages.join("run.mjs"))

@@ -8,7 +8,10 @@ use axum::{
 
 use super::{ReturnTo, SignedIn, csrf, sign_in};
 use crate::{
-    model::offered_tool::{Effect, OfferedTool},
+    model::{
+        offered_tool::{Effect, OfferedTool},
+        plain_text::readable,
+    },
     web::page::Page,
 };
 
@@ -20,6 +23,9 @@ pub const APPEARANCE: &str = "appearance";
 
 /// Tools of one ability that are named. More would not be read.
 const MOST_TOOLS: usize = 100;
+
+/// The longest name that is shown. A longer one would push out of sight what is known of it.
+const LONGEST_NAME: usize = 60;
 
 /// A question to a person.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +74,7 @@ pub struct Ability {
 #[template(path = "identity/consent.html")]
 struct ConsentPage<'a> {
     prompt: ConsentPrompt<'a>,
+    name: Option<String>,
     user: &'a str,
     switch_user: String,
     csrf: String,
@@ -78,6 +85,7 @@ impl ConsentPrompt<'_> {
     pub fn ask(self, person: &SignedIn) -> Response {
         let here = ReturnTo::parse(&url(self.request)).unwrap_or_else(ReturnTo::home);
         let page = ConsentPage {
+            name: self.client_name.map(|name| readable(name, LONGEST_NAME)),
             prompt: self,
             user: person.user.as_str(),
             switch_user: sign_in::url(&here, true),

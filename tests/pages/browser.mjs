@@ -18,6 +18,8 @@ export async function withBrowser(story) {
     executablePath: process.env.CHROMIUM,
     // Where tests run as root, Chromium's sandbox does not.
     chromiumSandbox: process.getuid?.() !== 0,
+    // As every browser will be: no cookies for third parties.
+    args: ["--test-third-party-cookie-phaseout"],
   });
   try {
     await story(browser);
@@ -29,7 +31,7 @@ export async function withBrowser(story) {
 /** A person with a browser of their own. What it complains of is held against the page. */
 export async function person(browser, options = {}) {
   const context = await browser.newContext({ locale: "en-GB", viewport: SIZES.wide, ...options });
-  context.setDefaultTimeout(10_000);
+  context.setDefaultTimeout(30_000);
   const page = await context.newPage();
   const complaints = [];
   const watch = (tab) => {

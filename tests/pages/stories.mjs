@@ -259,7 +259,8 @@ export async function hostile_names({ browser, server, passcode }) {
     if (await page.getByLabel("Passcode").isVisible()) await signIn(page, passcode);
     await page.getByRole("button", { name: "Allow" }).waitFor();
     const shown = await page.locator("h1 bdi").textContent();
-    assert.equal(shown, name, "a name is text, whole and unchanged");
+    // A name is text. One that would push everything else out of sight is cut.
+    assert.equal(shown, name.length > 60 ? `${name.slice(0, 60)}…` : name);
     assert.ok((await page.locator(".who").textContent()).includes("Nobody has verified that name"));
     if (kind === "markup") {
       await page.getByText("5 tools").click();
