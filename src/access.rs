@@ -9,7 +9,10 @@ use std::{error::Error, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 
 pub use crate::model::grant::Authorization;
-use crate::{model::user::UserId, secret::ProvidedToken};
+use crate::{
+    model::{offered_tool::OfferedTool, scope::ScopeSet, user::UserId},
+    secret::ProvidedToken,
+};
 
 /// What a request shows so as to be let in.
 #[derive(Clone, Copy)]
@@ -54,6 +57,10 @@ pub trait VerifyAccessToken: Send + Sync {
     /// What that authorizes on this server's resource.
     async fn verify(&self, presented: Presented<'_>) -> Result<Arc<Authorization>, AccessError>;
 
+    /// Notes that a tool is being used under an authorization, for whoever gave it to see. It costs
+    /// next to nothing, and may be forgotten.
+    fn note_tool(&self, authorization: &Authorization, tool: &str);
+
     /// Comes back when an authorization is revoked, with its grant or alone: whatever is still open on its
     /// strength has to end. Revocations count from the call on, not from the first poll. It may
     /// come back without reason, or too late, where messages were lost; then
@@ -90,4 +97,10 @@ pub trait ProvidedTokens: Send + Sync {
         provider: &str,
         refused: Option<&ProvidedToken>,
     ) -> Result<ProvidedToken, ProvidedTokenError>;
+}
+
+/// Tells in words what scopes open, as it is now.
+pub trait DescribeTools: Send + Sync {
+    /// The tools that whoever holds these scopes can use, in the order in which they are offered.
+    fn opened_by(&self, granted: &ScopeSet) -> Vec<OfferedTool>;
 }

@@ -49,7 +49,7 @@ pub(crate) fn routes(app: &App) -> Router {
         .route("/look-again", routing::post(look_again))
         .layer(middleware::from_fn(check_host))
         .with_state(state);
-    router::surround(rooms)
+    router::surround(rooms, app.brand.clone())
 }
 
 /// A page that gave its own name our address (DNS rebinding) would otherwise read and revoke.

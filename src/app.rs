@@ -5,9 +5,10 @@ use std::{collections::HashMap, net::IpAddr, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access::ProvidedTokens,
+    access::{DescribeTools, ProvidedTokens},
+    account::AccountState,
     clock::Clock,
-    config::{Config, Exemptions, Limits, Registration},
+    config::{Config, Exemptions, Limits, Logo, Registration},
     identity::{
         IdentityState, KeptTokens, Owner, Passwords, Providers, SignInLimits, SignInThrottle,
     },
@@ -26,6 +27,7 @@ use crate::{
     store::Store,
     upstream::Assertions,
     web::{
+        brand::Brand,
         client_address::TrustedProxies,
         fetch::{FetchAllow, Fetcher},
         origin::{AllowedHosts, AllowedOrigins, without_port},
@@ -38,11 +40,15 @@ pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) oauth: OAuthState,
+    pub(crate) account: AccountState,
     pub(crate) mcp: Arc<McpState>,
     /// Says to upstreams who calls.
     pub(crate) assertions: Arc<Assertions>,
     /// For those who call people's own APIs.
     pub(crate) provided_tokens: Arc<dyn ProvidedTokens>,
+    pub(crate) brand: Brand,
+    /// A logo that is to be fetched, and who fetches it.
+    pub(crate) logo: Option<(Fetcher, String)>,
 }
 
 /// What the rooms are made from, beside the configuration. It outlives them when another
@@ -79,6 +85,7 @@ impl App {
             public_url,
             ..
         } = parts;
+        let brand = Brand::new(config.branding.settings.clone(), public_url.host());
         let scopes = Arc::new(config.scopes.clone());
         let proxies = Arc::new(TrustedProxies::new(
             config.proxies.trusted.clone(),
@@ -110,17 +117,29 @@ impl App {
             proxies: Arc::clone(&proxies),
         };
         let provided_tokens = Arc::new(KeptTokens::new(identity.clone()));
+        let logo = match &config.branding.logo {
+            Some(Logo::Url(url)) => Some((fetcher.clone(), url.clone())),
+            Some(Logo::Image(image)) => {
+                brand.set_logo(image.clone());
+                None
+            }
+            None => None,
+        };
         let proofs = ProofRules {
             nonces: Arc::clone(nonces),
             nonce_required: config.dpop_nonces,
         };
-        let oauth = oauth(
-            config,
-            identity,
-            Arc::clone(&scopes),
-            fetcher,
-            proofs.clone(),
-        );
+        let words = Words {
+            scopes: Arc::clone(&scopes),
+            tools: Arc::clone(&parts.offered) as _,
+        };
+        let oauth = oauth(config, identity, words, fetcher, proofs.clone());
+        let account = AccountState {
+            identity: oauth.identity.clone(),
+            scopes: Arc::clone(&scopes),
+            tools: Arc::clone(&parts.offered) as _,
+            clients: Arc::clone(&oauth.clients),
+        };
         let verifier = StoreVerifier::new(
             Arc::clone(store),
             Arc::clone(clock),
@@ -153,9 +172,12 @@ impl App {
             store: Arc::clone(store),
             clock: Arc::clone(clock),
             oauth,
+            account,
             mcp: Arc::new(mcp),
             assertions: Arc::clone(&parts.assertions),
             provided_tokens,
+            brand,
+            logo,
         }
     }
 }
@@ -175,11 +197,17 @@ fn fetcher_to_providers(config: &Config) -> Fetcher {
     Fetcher::new(FetchAllow::new(hosts, networks))
 }
 
+/// What people are told of what can be allowed.
+struct Words {
+    scopes: Arc<ScopeCatalogue>,
+    tools: Arc<dyn DescribeTools>,
+}
+
 /// The authorization server. It shares what identity has.
 fn oauth(
     config: &Config,
     identity: IdentityState,
-    scopes: Arc<ScopeCatalogue>,
+    words: Words,
     fetcher: Fetcher,
     proofs: ProofRules,
 ) -> OAuthState {
@@ -214,7 +242,8 @@ fn oauth(
         store: Arc::clone(&identity.store),
         clock: Arc::clone(&identity.clock),
         public_url: identity.public_url.clone(),
-        scopes,
+        scopes: words.scopes,
+        tools: words.tools,
         lifetimes: TokenLifetimes {
             code: config.lifetimes.code,
             access_token: config.lifetimes.access_token,

@@ -5,7 +5,7 @@
 //!
 //! [`oauth`] is the authorization server and [`mcp`] the resource server. They never name each
 //! other and meet only at [`access`]: what does this token authorize? [`identity`] knows the
-//! person at the browser and does not know OAuth. [`store`] knows atomic steps and does not know
+//! person at the browser and does not know OAuth; `account` shows that person what is connected. [`store`] knows atomic steps and does not know
 //! HTTP; it has an engine in memory and one over SQLite or Postgres. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
 //! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`dpop`] how a client
 //! proves that it holds a key, [`web`] the manners that all rooms share, [`upstream`] what stands
@@ -43,6 +43,7 @@
 //! redirect URIs, JavaScript.
 
 pub mod access;
+mod account;
 pub mod admin;
 mod app;
 pub mod cli;
@@ -53,6 +54,7 @@ pub mod dpop;
 mod home;
 pub mod identity;
 pub mod jose;
+mod logo;
 pub mod mcp;
 pub mod model;
 pub mod oauth;

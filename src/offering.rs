@@ -76,7 +76,7 @@ impl Sources {
             what: "its tools".to_owned(),
             why: "they are known when it is reached, which is when the server runs".to_owned(),
         }));
-        let tools = features.tools_in_words();
+        let tools = features.tools_as_json();
         let tools = tools
             .map(|(name, words)| (name.to_owned(), String::from_utf8_lossy(words).into_owned()));
         Ok(Rehearsal {

@@ -9,6 +9,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
+    task::AbortHandle,
     time::{interval, sleep},
 };
 use tokio_util::task::TaskTracker;
@@ -18,6 +19,7 @@ use crate::{
     config::{Config, ConfigErrors, Setting},
     connection::Routes,
     identity::Owner,
+    logo,
     mcp::feature::RegistryError,
     offering::{Offering, OwnFeatures, Sources},
     router, tunnel,
@@ -76,6 +78,8 @@ pub(crate) struct Reloader {
     pub(crate) upstreams: Arc<McpUpstreams>,
     pub(crate) offering: Arc<Offering>,
     pub(crate) routes: Routes,
+    /// Copies the logo.
+    pub(crate) logo: AbortHandle,
     /// What ends in its own time.
     pub(crate) retiring: TaskTracker,
 }
@@ -173,6 +177,8 @@ impl Reloader {
             self.offering.reach(&upstreams).await;
         }
         let app = App::new(&config, &parts);
+        self.logo.abort();
+        self.logo = logo::fetch(&app);
         self.routes.replace(router::public(&app));
         self.offering.change(sources)?;
         if are_new {

@@ -19,37 +19,55 @@ use serde_json::json;
 use tower::{Service, ServiceExt as _, layer::layer_fn};
 
 use crate::{
+    account,
     app::App,
     home, identity, mcp, oauth,
     telemetry::RequestLog,
     upstream,
-    web::{Json, cors, method_not_allowed, page::Problem, panic},
+    web::{
+        Json,
+        brand::{self, Brand},
+        cors, method_not_allowed,
+        page::{self, Problem},
+        panic,
+    },
 };
 
 /// Everything that the public listener serves.
 pub(crate) fn public(app: &App) -> Router {
     let rooms = Router::new()
-        .merge(home::routes(app.oauth.public_url.clone()))
+        .merge(home::routes(
+            app.oauth.public_url.clone(),
+            app.brand.clone(),
+        ))
         .merge(identity::routes(app.oauth.identity.clone()))
+        .merge(account::routes(app.account.clone()))
         .merge(oauth::routes(app.oauth.clone()))
         .merge(mcp::routes(Arc::clone(&app.mcp)))
         .merge(upstream::routes(Arc::clone(&app.assertions)))
+        .merge(brand::routes(app.brand.clone()))
         .route("/healthz", routing::get(healthz));
-    surround(rooms)
+    surround(rooms, app.brand.clone())
 }
 
 /// What every listener has around its routes: answers for unknown paths, panics and the log.
-pub(crate) fn surround(rooms: Router) -> Router {
+pub(crate) fn surround(rooms: Router, brand: Brand) -> Router {
     rooms
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(layer_fn(Around))
+        .layer(layer_fn(move |inner| Around {
+            inner,
+            brand: brand.clone(),
+        }))
 }
 
 /// What surrounds every request, in one layer: each costs every request an allocation or two, and
 /// one made by `middleware::from_fn` twice as many.
 #[derive(Clone)]
-struct Around<S>(S);
+struct Around<S> {
+    inner: S,
+    brand: Brand,
+}
 
 impl<S> Service<Request> for Around<S>
 where
@@ -65,10 +83,10 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let inner = self.0.clone();
+        let Self { inner, brand } = self.clone();
         Box::pin(async move {
             let log = RequestLog::begin(&request);
-            let mut response = answer(request, inner).await;
+            let mut response = page::dress(answer(request, inner).await, &brand);
             log.end(&mut response);
             Ok(response)
         })
@@ -91,9 +109,10 @@ where
         if is_open && cors::is_preflight(request.method(), request.headers()) {
             return cors::preflight(cors::ANY);
         }
+        let is_person = !is_open && is_browser(&request);
         let answering = rooms.oneshot(request);
         let answering = answering.map(|answered| answered.unwrap_or_else(|never| match never {}));
-        let mut response = panic::caught(answering).await;
+        let mut response = panic::caught_for(is_person, answering).await;
         if is_open {
             cors::expose(&mut response, cors::ANY);
         }
@@ -109,19 +128,27 @@ pub(crate) async fn healthz() -> &'static str {
 /// A JSON 404: clients that look for metadata that we do not have would trip over a page. Only a
 /// person's browser gets one, and never under `/.well-known/`.
 async fn not_found(request: Request) -> Response {
-    let accept = request.headers().get(header::ACCEPT);
-    let is_browser = accept
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|accept| accept.contains("text/html"));
-    if is_browser && !is_well_known(&request) {
-        return Problem::new("There is nothing here", "The start page is at /.")
-            .with_status(StatusCode::NOT_FOUND);
+    if is_browser(&request) && !is_well_known(&request) {
+        return Problem::new(
+            "There is nothing here",
+            "The address may have been mistyped, or the page may have moved.",
+        )
+        .leading_to("/", "Go to the start page")
+        .with_status(StatusCode::NOT_FOUND);
     }
     let body = json!({
         "error": "not_found",
         "error_description": "there is nothing at this path",
     });
     Json(StatusCode::NOT_FOUND, body).into_response()
+}
+
+/// Whether a person's browser asks for a page.
+fn is_browser(request: &Request) -> bool {
+    let accept = request.headers().get(header::ACCEPT);
+    accept
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"))
 }
 
 fn is_well_known(request: &Request) -> bool {
@@ -166,9 +193,28 @@ mod tests {
             .extension(connection)
             .body(Body::from(metadata))
             .unwrap();
-        let response = public(&app).call(request).await.unwrap();
+        let mut rooms = public(&app);
+        let response = rooms.call(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
         let origin = response.headers().get("access-control-allow-origin");
         assert_eq!(origin.unwrap(), "*");
+
+        // A person is told in their own language.
+        let request = Request::builder()
+            .uri("/consent?request=x")
+            .header(header::ACCEPT, "text/html")
+            .header(header::COOKIE, "browser=x; session=x")
+            .extension(connection)
+            .body(Body::empty())
+            .unwrap();
+        let response = rooms.call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        assert_eq!(content_type.unwrap(), "text/html; charset=utf-8");
+        assert!(
+            response
+                .headers()
+                .contains_key(header::CONTENT_SECURITY_POLICY)
+        );
     }
 }

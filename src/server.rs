@@ -14,6 +14,7 @@ use crate::{
     config::{AdminListener, Config, ConfigErrors},
     connection::{self, Routes},
     identity::{self, Owner},
+    logo,
     mcp::{
         self, McpInternal,
         feature::{Changes, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
@@ -250,6 +251,7 @@ impl ServerBuilder {
                 upstreams,
                 offering,
                 routes,
+                logo: logo::fetch(&app),
                 retiring: TaskTracker::new(),
             },
             app,

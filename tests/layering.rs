@@ -22,14 +22,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("web", &["clock", "model"]),
     // Tokens that it hands on are secrets.
     ("access", &["secret", "model"]),
-    // Clients of the file are plain data with a date.
-    ("config", &["secret", "clock", "model"]),
+    // Clients of the file are plain data with a date; what pages show is judged as they will show it.
+    ("config", &["secret", "clock", "model", "web"]),
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     // It knows people's tokens at their identity providers.
     (
         "identity",
         &["secret", "clock", "model", "web", "access", "store"],
+    ),
+    // A page of a person's own, in words that the resource server has for its tools.
+    (
+        "account",
+        &["clock", "model", "web", "access", "store", "identity"],
     ),
     // Clients sign what they send, and show that they hold keys.
     (
@@ -63,6 +68,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("router", EVERYTHING_BELOW),
     // A second, smaller house for the operator, put up beside the first.
     ("admin", EVERYTHING_BELOW),
+    ("logo", EVERYTHING_BELOW),
     ("reload", EVERYTHING_BELOW),
     ("server", EVERYTHING_BELOW),
     // The commands that say who may sign in: they work on the store without a server.

@@ -9,10 +9,12 @@
 // The neighbours of `signing`.
 use remote_mcp_auth::jose::{Algorithm, PublicKey};
 
+mod account;
 mod admin;
 mod authorization;
 mod balanced;
 mod bearer_challenges;
+mod branding;
 mod client_credentials;
 mod client_documents;
 mod client_management;
@@ -20,6 +22,7 @@ mod client_restarts;
 mod conformance_fixture;
 mod connection;
 mod consent;
+mod consent_in_words;
 mod cors;
 mod crashes;
 mod curl_flows;
@@ -65,6 +68,7 @@ mod modern_task_input;
 mod modern_tasks;
 mod openapi;
 mod outages;
+mod pages;
 mod private_key_jwt;
 mod process;
 mod prompts;

@@ -3,6 +3,7 @@
 mod authorizations;
 mod clients;
 mod codes;
+mod connections;
 mod given;
 mod given_up;
 mod grants;
@@ -81,6 +82,12 @@ macro_rules! contract {
                     a_grant_of_a_client_itself_begins_once
                     many_tokens_at_once_are_kept_under_one_grant
                     a_grant_of_a_client_itself_begins_anew_after_its_end;
+                connections:
+                    a_person_sees_their_own_live_grants_the_newest_first
+                    the_tools_of_a_grant_are_kept_once_each_and_there_is_an_end_to_them
+                    many_tools_at_once_are_all_kept
+                    a_visit_is_told_of_the_one_before
+                    browser_sessions_end_one_by_one_or_all_at_once;
                 refresh:
                     a_refresh_token_is_replaced_by_its_successor
                     a_refresh_token_is_rotated_by_exactly_one_of_many

@@ -1,6 +1,7 @@
 //! The configuration: gathered from its sources, validated once, and then simply true.
 
 mod apis;
+mod branding;
 mod clients;
 mod database;
 mod dot_env;
@@ -27,6 +28,7 @@ use std::{
 use axum::http::HeaderName;
 use ipnet::IpNet;
 
+pub use branding::{Branding, Logo};
 pub use database::{Database, PostgresUrl};
 pub use settings::{Setting, all as settings};
 use sources::RawSettings;
@@ -135,6 +137,8 @@ pub struct Config {
     pub http_tools: Vec<HttpTool>,
     /// APIs whose operations are tools.
     pub apis: Vec<Api>,
+    /// What pages show of the operator.
+    pub branding: Branding,
     /// How much there may be of things.
     pub limits: Limits,
     /// What is logged: directives of `tracing_subscriber::EnvFilter`.
@@ -413,6 +417,7 @@ impl Config {
             fetch_allow: read.value("fetch_allow", exemptions, Exemptions::default()),
             upstreams,
             command_environment,
+            branding: read.branding(),
             limits: read.limits(),
             log_filter: read.value("log", log_filter, String::new()),
             log_format: read.optional("log_format", log_format),

@@ -81,6 +81,21 @@ const fn in_file(key: &'static str, default: &'static str, help: &'static str) -
     }
 }
 
+const fn in_file_without_default(
+    key: &'static str,
+    default_in_words: &'static str,
+    help: &'static str,
+) -> Setting {
+    Setting {
+        key,
+        env: None,
+        flag: None,
+        default: None,
+        default_in_words,
+        help,
+    }
+}
+
 /// Names the TOML file, so it cannot stand in it.
 pub(super) const CONFIG_FILE: Setting = without_default(
     "config",
@@ -315,6 +330,31 @@ pub(super) const SETTINGS: &[Setting] = &[
         "AUDIT_ARGUMENTS",
         "names",
         "what the record of each call holds of its arguments: names, or values too",
+    ),
+    in_file_without_default(
+        "branding.name",
+        "the host of the public URL",
+        "what the pages call the server; at most 60 characters",
+    ),
+    in_file_without_default(
+        "branding.logo",
+        "a key",
+        "PNG, JPEG, GIF or WebP of at most 256 KiB: a path, or an https URL that it is copied from",
+    ),
+    in_file_without_default(
+        "branding.accent",
+        "a blue",
+        "colour of links and buttons, such as #0a7d4f; made lighter or darker where it could not be read",
+    ),
+    in_file_without_default(
+        "branding.privacy_url",
+        "none",
+        "https URL of what is done with people's data, linked from every page",
+    ),
+    in_file_without_default(
+        "branding.support_url",
+        "none",
+        "https or mailto URL of who helps people, linked from every page",
     ),
     in_file(
         "limits.connections",

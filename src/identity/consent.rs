@@ -6,8 +6,12 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::{ReturnTo, SignedIn, csrf};
+use super::{ReturnTo, SignedIn, csrf, sign_in};
 use crate::{
+    model::{
+        offered_tool::{Effect, OfferedTool},
+        plain_text::readable,
+    },
     secret::{BrowserId, BrowserSessionId},
     web::{
         page::Page,
@@ -28,6 +32,12 @@ const PROOF: &str = "proof";
 /// The field of an answer that says which [`ConsentPrompt::appearance`] was shown.
 pub const APPEARANCE: &str = "appearance";
 
+/// Tools of one ability that are named. More would not be read.
+const MOST_TOOLS: usize = 100;
+
+/// The longest name that is shown. A longer one would push out of sight what is known of it.
+const LONGEST_NAME: usize = 60;
+
 /// A question to a person.
 #[derive(Debug, Clone, Copy)]
 pub struct ConsentPrompt<'a> {
@@ -37,8 +47,8 @@ pub struct ConsentPrompt<'a> {
     pub appearance: &'a str,
     /// Who asks, in their own words, if they gave any.
     pub client_name: Option<&'a str>,
-    /// The host that vouches for that name, if one does.
-    pub vouched_for_by: Option<&'a str>,
+    /// How that is known.
+    pub known: Known<'a>,
     /// Where the answer will be sent.
     pub destination: &'a str,
     /// Whether any program on the person's machine could be waiting there.
@@ -46,15 +56,38 @@ pub struct ConsentPrompt<'a> {
     /// Where the tools are.
     pub resource: &'a str,
     /// What will be possible, in words.
-    pub abilities: &'a [&'a str],
+    pub abilities: &'a [Ability],
+}
+
+/// How it is known who asks.
+#[derive(Debug, Clone, Copy)]
+pub enum Known<'a> {
+    /// This host publishes it.
+    PublishedBy(&'a str),
+    /// The operator of this server set it up.
+    SetUpHere,
+    /// It says so itself.
+    Claimed,
+}
+
+/// Something that will be possible.
+#[derive(Debug)]
+pub struct Ability {
+    /// In words.
+    pub description: String,
+    /// The field that says yes to it; `None`: it cannot be left out.
+    pub field: Option<String>,
+    /// The tools that it opens.
+    pub tools: Vec<OfferedTool>,
 }
 
 #[derive(Debug, Template)]
 #[template(path = "identity/consent.html")]
 struct ConsentPage<'a> {
     prompt: ConsentPrompt<'a>,
-    /// Who is asked, if they have signed in.
-    user: Option<&'a str>,
+    name: Option<String>,
+    /// Who is asked, if they have signed in, and where somebody else does.
+    user: Option<(&'a str, String)>,
     /// The provider that they go to next, if they have not: its identifier and its name.
     next: Option<(&'a str, &'a str)>,
     again: bool,
@@ -64,9 +97,11 @@ struct ConsentPage<'a> {
 impl ConsentPrompt<'_> {
     /// The page that asks `person`.
     pub fn ask(self, person: &SignedIn) -> Response {
+        let here = ReturnTo::parse(&url(self.request)).unwrap_or_else(ReturnTo::home);
         let page = ConsentPage {
+            name: self.shown_name(),
             prompt: self,
-            user: Some(person.shown()),
+            user: Some((person.shown(), sign_in::url(&here, true))),
             next: None,
             again: false,
             csrf: csrf::token(&form(self.request), person.session.expose()),
@@ -83,6 +118,7 @@ impl ConsentPrompt<'_> {
         again: bool,
     ) -> Response {
         let page = ConsentPage {
+            name: self.shown_name(),
             prompt: self,
             user: None,
             next: Some(provider),
@@ -90,6 +126,55 @@ impl ConsentPrompt<'_> {
             csrf: token_of_browser(browser, self.request),
         };
         Page(StatusCode::OK, page).into_response()
+    }
+
+    fn shown_name(&self) -> Option<String> {
+        self.client_name.map(|name| readable(name, LONGEST_NAME))
+    }
+
+    fn can_be_narrowed(&self) -> bool {
+        self.abilities.iter().any(|ability| ability.field.is_some())
+    }
+}
+
+impl Ability {
+    /// What its tools do to the world, each once, the mildest first.
+    fn badges(&self) -> Vec<Badge> {
+        let mut effects: Vec<Effect> = self.tools.iter().map(|tool| tool.effect).collect();
+        effects.sort_unstable();
+        effects.dedup();
+        effects.into_iter().map(Badge::from).collect()
+    }
+
+    fn shown(&self) -> impl Iterator<Item = (&str, Badge)> {
+        let named = self.tools.iter().take(MOST_TOOLS);
+        named.map(|tool| (tool.title.as_str(), tool.effect.into()))
+    }
+
+    fn more(&self) -> usize {
+        self.tools.len().saturating_sub(MOST_TOOLS)
+    }
+
+    /// A few are seen at once.
+    fn are_few(&self) -> bool {
+        (1..=4).contains(&self.tools.len())
+    }
+}
+
+/// What an effect is called, and looks like.
+struct Badge {
+    class: &'static str,
+    word: &'static str,
+}
+
+impl From<Effect> for Badge {
+    fn from(effect: Effect) -> Self {
+        let (class, word) = match effect {
+            Effect::Reads => ("reads", "Reads"),
+            Effect::Changes => ("changes", "Changes"),
+            Effect::Destroys => ("destroys", "Can delete or overwrite"),
+        };
+        Self { class, word }
     }
 }
 

@@ -35,6 +35,11 @@ pub fn set_browser_session(
     set(public_url, SESSION, id.expose(), &max_age)
 }
 
+/// Takes the cookie of a signed-in person away.
+pub fn clear_browser_session(public_url: &PublicUrl) -> HeaderValue {
+    set(public_url, SESSION, "", "; Max-Age=0")
+}
+
 /// `__Host-` makes browsers insist on Secure, this host and the root path (RFC 6265bis §4.1.3.2).
 /// Over plain http on loopback they would not keep such a cookie.
 fn name(public_url: &PublicUrl, name: &str) -> String {

@@ -14,10 +14,16 @@ use crate::{
 pub fn not_our_form() -> Response {
     Problem::new(
         "This form cannot be accepted",
-        "It was not sent from this server's own page in this browser, or the browser did not send \
-         its cookie along. Nothing was allowed. Allow cookies for this site, go back to your app \
-         and connect again.",
+        "It did not come from this server's own page in this browser, or it is from before you \
+         signed in or out. Nothing was allowed and nothing was changed.",
     )
+    .advise("", "Go back to your app and connect again.")
+    .advise(
+        "If that leads here again",
+        "The browser keeps no cookies for this site. Allow them; or, if an app shows this page in a \
+         window of its own, open the link in your usual browser.",
+    )
+    .leading_to("/", "Go to the start page")
     .with_status(StatusCode::FORBIDDEN)
 }
 
@@ -28,14 +34,21 @@ pub fn incomplete(error: BodyError) -> Response {
         BodyError::TooSlow => StatusCode::REQUEST_TIMEOUT,
         BodyError::Broken => StatusCode::BAD_REQUEST,
     };
-    Problem::new("This form did not arrive whole", format!("{error}.")).with_status(status)
+    Problem::new("This form did not arrive whole", format!("{error}."))
+        .advise(
+            "",
+            "Go back one page, load it again, and send the form once more.",
+        )
+        .leading_to("/", "Go to the start page")
+        .with_status(status)
 }
 
 /// The page for an address that asks for too much.
 pub fn too_many_requests(retry_after: RetryAfter) -> Response {
     let seconds = retry_after.seconds();
     let message = format!("There were too many requests. Try again in {seconds} seconds.");
-    let page = Problem::new("Try again in a moment", message);
+    let page = Problem::new("Try again in a moment", message)
+        .advise("", "Wait for that long, then load this page again.");
     let mut response = page.with_status(StatusCode::TOO_MANY_REQUESTS);
     response
         .headers_mut()
@@ -61,7 +74,8 @@ pub fn unavailable(error: StoreError) -> Response {
     let page = Problem::new(
         "Try again in a moment",
         "The server cannot reach its data at the moment. Nothing is lost.",
-    );
+    )
+    .advise("", "Wait a few seconds, then load this page again.");
     let response = page.with_status(StatusCode::SERVICE_UNAVAILABLE);
     note::unavailable(response, error)
 }

@@ -11,6 +11,7 @@ use super::{
     asking::Asker,
     audit::Record,
     era::Era,
+    exchange::Exchange,
     feature::{
         CallError, Capability, Completing, Completion, Context, Features, RegisteredPrompt,
         RegisteredTool, Stop, TaskSupport, ToolResult,
@@ -110,12 +111,13 @@ pub(super) struct Complete {
 
 /// Understands a request of a method that both eras have.
 pub(super) fn prepare(
-    features: &Features,
-    granted: &ScopeSet,
+    exchange: &Exchange<'_>,
     era: Era,
     method: &str,
     params: &Params<'_>,
 ) -> Result<Prepared, Fault> {
+    let features = exchange.features;
+    let granted = &exchange.authorization.scopes;
     let answer = match method {
         "tools/list" => first_page(params).map(|()| features.tool_list(granted, era))?,
         "prompts/list" => first_page(params).map(|()| features.prompt_list(granted, era))?,
@@ -133,7 +135,7 @@ pub(super) fn prepare(
                 others: context.arguments,
             }))));
         }
-        "tools/call" => return prepare_tool(features, granted, params).map(Prepared::Work),
+        "tools/call" => return prepare_tool(exchange, params).map(Prepared::Work),
         "prompts/get" => return prepare_prompt(features, granted, params).map(Prepared::Work),
         "resources/read" => {
             let uri = params.uri()?.into_owned();
@@ -267,14 +269,13 @@ pub(super) fn tool_result(result: ToolResult, era: Era) -> Outcome {
     to_json(&result.on_wire(era))
 }
 
-fn prepare_tool(
-    features: &Features,
-    granted: &ScopeSet,
-    params: &Params<'_>,
-) -> Result<Work, Fault> {
+fn prepare_tool(exchange: &Exchange<'_>, params: &Params<'_>) -> Result<Work, Fault> {
     let name = params.name()?;
-    let tool = features.tool(&name).ok_or_else(|| unknown("tool", &name))?;
-    check_scope(&tool.requirement, granted)?;
+    let tool = exchange.features.tool(&name);
+    let tool = tool.ok_or_else(|| unknown("tool", &name))?;
+    check_scope(&tool.requirement, &exchange.authorization.scopes)?;
+    let verifier = &exchange.mcp.verifier;
+    verifier.note_tool(exchange.authorization, &tool.definition.name);
     Ok(Work::Tool {
         tool: Arc::clone(tool),
         arguments: Value::Object(params.arguments()?),

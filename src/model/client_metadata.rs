@@ -4,7 +4,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::redirect_uri::{RedirectUri, RedirectUriError};
+use super::{
+    plain_text::is_deceptive,
+    redirect_uri::{RedirectUri, RedirectUriError},
+};
 use crate::jose::{Algorithm, KeySet};
 
 /// The most that is kept of one.
@@ -298,29 +301,6 @@ fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Meta
     }
     let text = text.trim();
     Ok((!text.is_empty()).then(|| text.to_owned()))
-}
-
-/// Control characters, those that make text read in another order than it is written, and those
-/// that are not seen at all: Unicode's `Default_Ignorable_Code_Point`, annotation marks, and the
-/// Braille pattern without dots.
-pub(super) fn is_deceptive(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{2028}' | '\u{2029}' | '\u{fff9}'..='\u{fffb}' | '\u{2800}'
-        )
-        || matches!(
-            c,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}'
-        )
-        || matches!(c, '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}')
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
-        || matches!(
-            c,
-            '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
-        )
-        || matches!(c, '\u{fff0}'..='\u{fff8}' | '\u{1bca0}'..='\u{1bca3}')
-        || matches!(c, '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A list of texts; an empty one counts as absent.

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -73,10 +74,30 @@ pub struct Grant {
     /// The key that its refresh tokens are bound to; `None` where the client authenticates, or has
     /// no key (RFC 9449 §5).
     pub jkt: Option<Thumbprint>,
+    /// From where, as far as it can be told.
+    pub origin: Origin,
     /// When.
     pub created_at: Timestamp,
     /// When a token of it was last used, to the minute.
     pub last_used_at: Timestamp,
+}
+
+/// Where a client took its first tokens: a hint for the person, and nothing to rely on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// What kind of program and system it said it was.
+    pub device: Option<Box<str>>,
+}
+
+/// A grant as its person sees it.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// What was allowed.
+    pub grant: Grant,
+    /// The tools that it was used for, by name.
+    pub tools: Vec<Box<str>>,
 }
 
 /// What an access token authorizes: all that the resource server knows of a caller.

@@ -11,6 +11,8 @@ pub mod grant;
 pub mod kept_task;
 pub mod mcp_session;
 pub mod mcp_upstream;
+pub mod offered_tool;
+pub mod plain_text;
 pub mod provider;
 pub mod redirect_uri;
 pub mod resource;

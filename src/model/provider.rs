@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use super::client_metadata::is_deceptive;
+use super::plain_text::is_deceptive;
 use crate::{
     clock::Timestamp,
     secret::{ClientSecret, Digest},

@@ -163,6 +163,17 @@ impl ScopeCatalogue {
         self.resource.iter().chain([&self.offline_access])
     }
 
+    /// What scopes mean to a person. One that is not defined any more stands for itself.
+    pub fn in_words(&self, scopes: &ScopeSet) -> Vec<String> {
+        let defined = self.all().filter(|d| scopes.contains(&d.scope));
+        let defined = defined.map(|d| d.description.clone());
+        let is_unknown = |scope: &&Scope| self.all().all(|d| d.scope != **scope);
+        let unknown = scopes.iter().filter(is_unknown);
+        defined
+            .chain(unknown.map(|scope| scope.as_str().to_owned()))
+            .collect()
+    }
+
     /// What is granted when nothing that we know was asked for.
     pub fn default_scopes(&self) -> &ScopeSet {
         &self.default
@@ -214,6 +225,19 @@ impl ScopeCatalogue {
             }
             covering.extend(more);
         }
+    }
+
+    /// Of scopes that were asked for, those that go without saying: the first that opens something,
+    /// whatever that covers anyway, and to stay connected, which opens nothing more.
+    pub fn required(&self, asked: &ScopeSet) -> ScopeSet {
+        let asked_for = |d: &&ScopeDefinition| asked.contains(&d.scope);
+        let first = self.resource.iter().find(asked_for);
+        let covered = |d: &&ScopeDefinition| {
+            first.is_some_and(|first| self.covering(&d.scope).contains(&first.scope))
+        };
+        let covered = self.resource.iter().filter(asked_for).filter(covered);
+        let comfort = Some(&self.offline_access).filter(asked_for);
+        covered.chain(comfort).map(|d| d.scope.clone()).collect()
     }
 
     /// Narrows what a client asks for to what exists. Unknown scopes are dropped, not refused
@@ -280,6 +304,34 @@ mod tests {
         ] {
             assert_eq!(met(tool, granted), expected, "{tool} {granted}");
         }
+    }
+
+    #[test]
+    fn what_is_asked_for_first_goes_without_saying_and_so_does_what_it_covers() {
+        let catalogue = ScopeCatalogue::new(vec![
+            definition("read", &[], &[]),
+            definition("write", &[], &["read"]),
+            definition("audit", &[], &[]),
+        ]);
+        let required = |asked: &str| catalogue.required(&ScopeSet::parse(asked)).to_string();
+        for (asked, expected) in [
+            ("read", "read"),
+            ("audit write read offline_access", "offline_access read"),
+            ("audit write", "write"),
+            ("audit", "audit"),
+        ] {
+            assert_eq!(required(asked), expected, "{asked}");
+        }
+        let broad = ScopeCatalogue::new(vec![
+            definition("write", &[], &["read"]),
+            definition("read", &[], &[]),
+        ]);
+        let asked = ScopeSet::parse("read write");
+        assert_eq!(
+            broad.required(&asked),
+            asked,
+            "who may write may read anyway"
+        );
     }
 
     fn narrowed(requested: &str) -> String {

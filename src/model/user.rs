@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{client::ClientId, client_metadata::is_deceptive};
+use super::{client::ClientId, plain_text::is_deceptive};
 use crate::{clock::Timestamp, secret::PasswordHash};
 
 /// Names a person, stable for as long as the person can sign in.

@@ -15,11 +15,16 @@ use super::{
     problem,
 };
 use crate::{
-    identity::{self, Leaving, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
+    identity::{
+        self, Leaving, ReturnTo, SignedIn,
+        consent::{self, Ability, Known},
+        cookies, csrf, sign_in,
+    },
     model::{
         authorization::{CodeGrant, PendingAuthorization},
         client::Client,
         client_document::DocumentUrl,
+        scope::{Scope, ScopeSet},
     },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
@@ -149,11 +154,15 @@ async fn ask(
     }
     // They were asked before they went to sign in.
     let allowed = consent::answered_before(&person, id.expose(), params);
-    if allowed.is_some_and(|allowed| allowed == what_is_asked(&client, pending)) {
+    let chosen = allowed.and_then(|allowed| chosen_before(oauth, &client, pending, allowed));
+    if let Some(chosen) = chosen {
         let now = oauth.clock.now();
         let taken = oauth.store.take_pending(&id.digest(), browser, now).await?;
         return match taken {
-            Some(pending) => decide(oauth, &person, &client, &pending, true).await,
+            Some(pending) => {
+                let granted = narrowed(&pending, chosen);
+                decide(oauth, &person, &client, &granted, true).await
+            }
             None => Ok(problem::no_open_request()),
         };
     }
@@ -199,11 +208,27 @@ fn before_sign_in<'a>(oauth: &'a OAuthState, params: &'a Params) -> Option<Next<
     })
 }
 
-/// What a person is asked to allow, for comparison: whoever was asked something else has not allowed
-/// this.
-fn what_is_asked(client: &Client, pending: &PendingAuthorization) -> String {
+/// What somebody allows before they sign in, for when they come back: whoever was shown something else
+/// has not allowed this.
+fn what_is_allowed(client: &Client, chosen: &ScopeSet) -> String {
     let appearance = client.appearance().to_base64url();
-    format!("{appearance} {}", pending.scopes)
+    format!("{appearance} {chosen}")
+}
+
+/// What they chose then, if it answers what is asked now.
+fn chosen_before(
+    oauth: &OAuthState,
+    client: &Client,
+    pending: &PendingAuthorization,
+    allowed: &str,
+) -> Option<ScopeSet> {
+    let (appearance, chosen) = allowed.split_once(' ')?;
+    let chosen = ScopeSet::parse(chosen);
+    let is_asked = chosen.iter().all(|scope| pending.scopes.contains(scope));
+    let required = oauth.scopes.required(&pending.scopes);
+    let is_enough = required.iter().all(|scope| chosen.contains(scope));
+    let is_shown = appearance == client.appearance().to_base64url();
+    (is_shown && is_asked && is_enough).then_some(chosen)
 }
 
 /// Shows the question.
@@ -214,26 +239,74 @@ fn with_prompt(
     pending: &PendingAuthorization,
     show: impl FnOnce(consent::ConsentPrompt<'_>) -> Response,
 ) -> Response {
-    let abilities: Vec<&str> = oauth
-        .scopes
-        .all()
-        .filter(|definition| pending.scopes.contains(&definition.scope))
-        .map(|definition| definition.description.as_str())
-        .collect();
+    let abilities = abilities(oauth, pending);
     let document = client
         .document
         .and_then(|_| DocumentUrl::parse(&client.id).ok());
+    let known = match &document {
+        Some(document) => Known::PublishedBy(document.host()),
+        None if oauth.clients.contains_key(&client.id) => Known::SetUpHere,
+        None => Known::Claimed,
+    };
     let prompt = consent::ConsentPrompt {
         request: id.expose(),
         appearance: &client.appearance().to_base64url(),
         client_name: client.metadata.client_name.as_deref(),
-        vouched_for_by: document.as_ref().map(DocumentUrl::host),
+        known,
         destination: &pending.redirect_uri.display_host(),
         is_local: pending.redirect_uri.is_local(),
         resource: oauth.public_url.resource(),
         abilities: &abilities,
     };
     show(prompt)
+}
+
+/// What a request asks for, in words. What goes without saying cannot be left out.
+fn abilities(oauth: &OAuthState, pending: &PendingAuthorization) -> Vec<Ability> {
+    let required = oauth.scopes.required(&pending.scopes);
+    let opened_anyway = oauth.tools.opened_by(&required);
+    let asked = oauth.scopes.all();
+    let asked = asked.filter(|definition| pending.scopes.contains(&definition.scope));
+    asked
+        .map(|definition| {
+            let scope = &definition.scope;
+            let is_required = required.contains(scope);
+            let mut tools = oauth
+                .tools
+                .opened_by(&[scope.clone()].into_iter().collect());
+            // Of what can be left out, what it adds is shown.
+            tools.retain(|tool| is_required || !opened_anyway.contains(tool));
+            Ability {
+                description: definition.description.clone(),
+                field: (!is_required).then(|| field_of(scope)),
+                tools,
+            }
+        })
+        .collect()
+}
+
+/// The field of an answer that says yes to a scope.
+fn field_of(scope: &Scope) -> String {
+    format!("scope:{}", scope.as_str())
+}
+
+/// What a person allowed of what was asked for.
+fn chosen(oauth: &OAuthState, pending: &PendingAuthorization, params: &Params) -> ScopeSet {
+    let required = oauth.scopes.required(&pending.scopes);
+    let asked = pending.scopes.iter();
+    asked
+        .filter(|scope| required.contains(scope) || params.contains(&field_of(scope)))
+        .cloned()
+        .collect()
+}
+
+/// From here on it is as if no more had been asked for: the code, the token and what is remembered
+/// follow. Whoever asks for the rest again, asks the person again.
+fn narrowed(pending: &PendingAuthorization, chosen: ScopeSet) -> PendingAuthorization {
+    PendingAuthorization {
+        scopes: chosen,
+        ..pending.clone()
+    }
 }
 
 /// The client that a request is of. While a person thinks it may delete its registration, or take
@@ -317,7 +390,8 @@ async fn answer(
     let Some(pending) = taken else {
         return Ok(problem::no_open_request());
     };
-    let answered = decide(oauth, &person, &client, &pending, allowed).await?;
+    let granted = narrowed(&pending, chosen(oauth, &pending, params));
+    let answered = decide(oauth, &person, &client, &granted, allowed).await?;
     Ok(note::from_client(answered, pending.client.shared()))
 }
 
@@ -360,7 +434,7 @@ async fn answer_before_sign_in(
     let leaving = Leaving {
         provider: next.provider,
         return_to: &back_to(id),
-        allowed: Some(what_is_asked(&client, pending)),
+        allowed: Some(what_is_allowed(&client, &chosen(oauth, pending, params))),
         anew: next.again,
         address: oauth.identity.address(connection, headers),
     };

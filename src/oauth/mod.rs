@@ -17,6 +17,7 @@ mod register;
 mod remote;
 mod revoke;
 mod token;
+mod tools_noted;
 mod verifier;
 
 use std::{collections::HashMap, fmt, net::IpAddr, sync::Arc, time::Duration};
@@ -33,6 +34,7 @@ pub use remote::RemoteDocuments;
 pub use verifier::StoreVerifier;
 
 use crate::{
+    access::DescribeTools,
     clock::Clock,
     identity::{self, IdentityState},
     model::{
@@ -63,6 +65,8 @@ pub struct OAuthState {
     pub public_url: PublicUrl,
     /// What can be asked for.
     pub scopes: Arc<ScopeCatalogue>,
+    /// What that opens, in words.
+    pub tools: Arc<dyn DescribeTools>,
     /// Who the person is.
     pub identity: IdentityState,
     /// How long things last.

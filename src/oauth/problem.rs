@@ -4,7 +4,13 @@
 use axum::{http::StatusCode, response::Response};
 
 use super::client_document::DocumentError;
-use crate::web::page::{Advice, Problem};
+use crate::web::page::{Advice, Problem, WayOn};
+
+/// For whoever has to begin anew.
+const HOW_TO_CONNECT: WayOn = WayOn {
+    href: "/",
+    label: "How to connect an app",
+};
 
 /// The page for a client that is not registered here, with what helps with each kind of client.
 pub(super) fn unknown_client() -> Problem {
@@ -34,6 +40,7 @@ pub(super) fn unknown_client() -> Problem {
                  help: by keeping its state in a durable store, or by giving it a new address.",
             ),
         ],
+        way_on: Some(HOW_TO_CONNECT),
     }
 }
 
@@ -55,6 +62,7 @@ pub(super) fn unusable_document(error: &DocumentError) -> Problem {
                  stands above.",
             ),
         ],
+        way_on: Some(HOW_TO_CONNECT),
     }
 }
 
@@ -77,36 +85,32 @@ pub(super) fn unregistered_redirect_uri() -> Problem {
             ),
             advice("mcp-remote", "Delete its cache folder, ~/.mcp-auth, first."),
         ],
+        way_on: Some(HOW_TO_CONNECT),
     }
 }
 
 /// The page for a request that does not say, or says twice, who asks or where to answer.
 pub(super) fn malformed(message: String) -> Problem {
-    Problem {
-        title: "This link is incomplete",
-        message,
-        advice: vec![advice("", "Go back to the app and connect again.")],
-    }
+    Problem::new("This link is incomplete", message)
+        .advise("", "Go back to the app and connect again.")
+        .leading_to("/", "How to connect an app")
 }
 
 /// The page for a question that is no longer open, or not in this browser.
 pub(super) fn no_open_request() -> Response {
-    Problem {
-        title: "There is nothing to answer here any more",
-        message: "The request was answered already, has expired, or was begun in another browser."
-            .to_owned(),
-        advice: vec![
-            advice(
-                "",
-                "If the app is connected, close this page. If not, go back to the app and connect \
-                 again.",
-            ),
-            advice(
-                "If that leads here again",
-                "The browser keeps no cookies for this site. Allow them, and connect again.",
-            ),
-        ],
-    }
+    Problem::new(
+        "There is nothing to answer here any more",
+        "The request was answered already, has expired, or was begun in another browser.",
+    )
+    .advise(
+        "",
+        "If the app is connected, close this page. If not, go back to the app and connect again.",
+    )
+    .advise(
+        "If that leads here again",
+        "The browser keeps no cookies for this site. Allow them, and connect again.",
+    )
+    .leading_to("/account", "See what is connected")
     .with_status(StatusCode::BAD_REQUEST)
 }
 

@@ -5,7 +5,10 @@ use std::{fmt, pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::dpop::{self, ProofRules};
+use super::{
+    dpop::{self, ProofRules},
+    tools_noted::ToolsNoted,
+};
 use crate::{
     access::{AccessError, Authorization, Presented, VerifyAccessToken},
     clock::{Clock, Timestamp},
@@ -20,6 +23,7 @@ pub struct StoreVerifier {
     clock: Arc<dyn Clock>,
     resource: Arc<str>,
     proofs: ProofRules,
+    tools_noted: Arc<ToolsNoted>,
 }
 
 impl StoreVerifier {
@@ -35,6 +39,7 @@ impl StoreVerifier {
             clock,
             resource,
             proofs,
+            tools_noted: Arc::default(),
         }
     }
 
@@ -126,6 +131,22 @@ impl VerifyAccessToken for StoreVerifier {
                 .map_err(unavailable)?;
         }
         Ok(Arc::clone(&stored.authorization))
+    }
+
+    fn note_tool(&self, authorization: &Authorization, tool: &str) {
+        let grant = authorization.grant;
+        if !self.tools_noted.is_news(grant, tool) {
+            return;
+        }
+        // Written while the call goes on: it need not wait, and does not fail with it.
+        let (store, noted) = (Arc::clone(&self.store), Arc::clone(&self.tools_noted));
+        let tool: Box<str> = tool.into();
+        tokio::spawn(async move {
+            if let Err(error) = store.note_tool(grant, &tool).await {
+                tracing::debug!(%error, "the use of a tool was not noted");
+                noted.forget(grant, &tool);
+            }
+        });
     }
 
     fn revoked(

@@ -26,7 +26,7 @@ use crate::{
         authorization::{CodeGrant, PendingAuthorization, StoredCode},
         client::{Client, ClientId},
         grant::{
-            Authorization, Grant, GrantId, Revocation, SealedAnswer, StoredAccessToken,
+            Authorization, Connection, Grant, GrantId, Revocation, SealedAnswer, StoredAccessToken,
             StoredRefreshToken,
         },
         kept_task::KeptTask,
@@ -218,6 +218,26 @@ pub trait Grants: Send + Sync {
     fn revocations(&self) -> broadcast::Receiver<Revocation>;
 }
 
+/// What people see of those that they have let in.
+#[async_trait]
+pub trait Connections: Send + Sync {
+    /// The live grants of a person, the newest first.
+    async fn connections(&self, user: &UserId, now: Timestamp) -> Result<Vec<Connection>>;
+
+    /// Notes that a grant was used for a tool. Of a grant's tools the first [`MAX_TOOLS`] are kept.
+    async fn note_tool(&self, grant: GrantId, tool: &str) -> Result<()>;
+
+    /// Notes that a person looks at them, and tells when they did the last time. Looking again
+    /// within [`SAME_VISIT`] is the same time.
+    async fn visit(&self, user: &UserId, now: Timestamp) -> Result<Option<Timestamp>>;
+}
+
+/// How many tools of a grant are kept.
+pub const MAX_TOOLS: usize = 50;
+
+/// For how long somebody who looks at a page and comes back to it is still looking.
+pub const SAME_VISIT: Duration = Duration::from_mins(30);
+
 /// Browsers in which somebody has signed in.
 #[async_trait]
 pub trait BrowserSessions: Send + Sync {
@@ -227,6 +247,12 @@ pub trait BrowserSessions: Send + Sync {
 
     /// The browser session of that cookie.
     async fn browser_session(&self, id: &Digest, now: Timestamp) -> Result<Option<BrowserSession>>;
+
+    /// Ends the browser session of that cookie, if there is one.
+    async fn end_browser_session(&self, id: &Digest) -> Result<()>;
+
+    /// Ends every browser session of a person.
+    async fn end_browser_sessions(&self, user: &UserId) -> Result<()>;
 }
 
 /// People who sign in with a name and a password. Engines that forget keep none: [`Users::add_user`]
@@ -484,6 +510,7 @@ pub trait Store:
     Clients
     + Authorizations
     + Grants
+    + Connections
     + BrowserSessions
     + Users
     + People

@@ -2,10 +2,12 @@
 //! fetched from elsewhere. It knows no other room.
 
 pub mod body;
+pub mod brand;
 pub mod cause;
 pub mod certificates;
 pub mod client_address;
 pub mod cors;
+pub mod device;
 pub mod fetch;
 pub mod listener_address;
 pub mod note;

@@ -1,36 +1,32 @@
 //! Pages for people: how each is headed, styled and protected.
-
-use std::sync::LazyLock;
+//!
+//! A room renders what it has to say. Whose server it is, the [`Brand`] adds when the answer leaves
+//! ([`dress`]), so that nobody has to carry that through a failure.
 
 use askama::Template;
 use axum::{
+    body::Body,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use sha2::{Digest as _, Sha256};
 
-use super::note;
+use super::{brand::Brand, note};
 
-/// The one stylesheet, written into every page: a page that explains a failure must not depend on
-/// a second request.
-pub const STYLE: &str = include_str!("style.css");
-
-/// Nothing may be loaded, run or framed; the stylesheet is allowed by its hash.
-///
-/// There is no `form-action`: Chromium applies it to the redirect that answers a form, and that
-/// leads to the client. The forms have no part that an attacker could write.
-static CONTENT_SECURITY_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(Sha256::digest(STYLE));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; frame-ancestors 'none'"
-    );
-    HeaderValue::try_from(policy).expect("a policy of printable ASCII")
-});
+// Where the brand's parts belong. No text can look like these: in a text, `<` is escaped.
+/// The stylesheet.
+pub const HEAD: &str = "<!-- head -->";
+/// The name.
+pub const BANNER: &str = "<!-- banner -->";
+/// The links.
+pub const FOOTER: &str = "<!-- footer -->";
 
 /// A page.
 #[derive(Debug)]
 pub struct Page<T>(pub StatusCode, pub T);
+
+/// A page that does not say yet whose it is.
+#[derive(Debug, Clone)]
+struct Undressed(String);
 
 impl<T: Template> IntoResponse for Page<T> {
     fn into_response(self) -> Response {
@@ -45,10 +41,6 @@ impl<T: Template> IntoResponse for Page<T> {
                 header::CONTENT_TYPE,
                 HeaderValue::from_static("text/html; charset=utf-8"),
             ),
-            (
-                header::CONTENT_SECURITY_POLICY,
-                CONTENT_SECURITY_POLICY.clone(),
-            ),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
             (
                 header::X_CONTENT_TYPE_OPTIONS,
@@ -60,8 +52,40 @@ impl<T: Template> IntoResponse for Page<T> {
                 HeaderValue::from_static("same-origin"),
             ),
         ];
-        (self.0, headers, html).into_response()
+        let mut response = (self.0, headers).into_response();
+        response.extensions_mut().insert(Undressed(html));
+        response
     }
+}
+
+/// Finishes a page, if the response is one.
+pub fn dress(response: Response, brand: &Brand) -> Response {
+    // Most responses are none, and they are many.
+    if response.extensions().get::<Undressed>().is_none() {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let Some(Undressed(html)) = parts.extensions.remove() else {
+        return Response::from_parts(parts, body);
+    };
+    let (banner, footer) = match (brand.banner(), brand.footer()) {
+        (Ok(banner), Ok(footer)) => (banner, footer),
+        (Err(error), _) | (_, Err(error)) => {
+            return note::failed(StatusCode::INTERNAL_SERVER_ERROR.into_response(), error);
+        }
+    };
+    let html = html
+        .replacen(HEAD, &brand.head(), 1)
+        .replacen(BANNER, &banner, 1)
+        .replacen(FOOTER, &footer, 1);
+    parts.headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        brand.content_security_policy(),
+    );
+    parts
+        .headers
+        .insert(header::CONTENT_LENGTH, html.len().into());
+    Response::from_parts(parts, Body::from(html))
 }
 
 /// A page that says what went wrong and what helps.
@@ -74,6 +98,8 @@ pub struct Problem {
     pub message: String,
     /// What to do.
     pub advice: Vec<Advice>,
+    /// Where to go from here.
+    pub way_on: Option<WayOn>,
 }
 
 /// One thing to do.
@@ -85,6 +111,15 @@ pub struct Advice {
     pub what: String,
 }
 
+/// A link that leads on.
+#[derive(Debug, Clone, Copy)]
+pub struct WayOn {
+    /// Where to: a path of ours.
+    pub href: &'static str,
+    /// What is there.
+    pub label: &'static str,
+}
+
 impl Problem {
     /// A problem whose message says it all.
     pub fn new(title: &'static str, message: impl Into<String>) -> Self {
@@ -92,7 +127,25 @@ impl Problem {
             title,
             message: message.into(),
             advice: Vec::new(),
+            way_on: None,
         }
+    }
+
+    /// The same with something to do.
+    #[must_use]
+    pub fn advise(mut self, who: &'static str, what: impl Into<String>) -> Self {
+        self.advice.push(Advice {
+            who,
+            what: what.into(),
+        });
+        self
+    }
+
+    /// The same with a link that leads on.
+    #[must_use]
+    pub fn leading_to(mut self, href: &'static str, label: &'static str) -> Self {
+        self.way_on = Some(WayOn { href, label });
+        self
     }
 
     /// The page.

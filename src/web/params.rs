@@ -121,6 +121,11 @@ impl Params {
         Ok(())
     }
 
+    /// Whether a parameter was sent, whatever its value is.
+    pub fn contains(&self, name: &str) -> bool {
+        self.are_few().is_ok() && self.values(name).next().is_some()
+    }
+
     fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         let named = self.0.iter().filter(move |(found, _)| found == name);
         named.map(|(_, value)| value.as_slice())

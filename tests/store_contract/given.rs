@@ -9,7 +9,7 @@ use remote_mcp_auth::{
         authorization::{CodeChallenge, CodeGrant, PendingAuthorization, Prompt},
         client::{Client, ClientId},
         client_metadata::{ApplicationType, AuthMethod, ClientMetadata, GrantType},
-        grant::{Authorization, Grant, GrantId, SealedAnswer},
+        grant::{Authorization, Grant, GrantId, Origin, SealedAnswer},
         redirect_uri::RedirectUri,
         scope::ScopeSet,
         user::UserId,
@@ -150,6 +150,10 @@ pub(super) fn issue(client: &str, tokens: &str, now: Timestamp) -> Issue {
         scopes: scopes(),
         resource: resource(),
         jkt: Some(thumbprint()),
+        origin: Origin {
+            address: Some([203, 0, 113, 7].into()),
+            device: Some("Story client on Linux".into()),
+        },
         created_at: now,
         last_used_at: now,
     };

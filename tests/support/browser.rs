@@ -296,6 +296,31 @@ impl Page {
         href.unwrap_or_else(|| panic!("no link “{words}” on {:#?}", self.answer))
     }
 
+    /// What a person reads in each element that the selector names, blanks folded.
+    pub(crate) fn texts(&self, selector: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).expect("a selector");
+        let document = Html::parse_document(&self.answer.body);
+        let found = document.select(&selector);
+        let texts = found.map(|element| element.text().collect::<Vec<_>>().join(" "));
+        texts
+            .map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+            .collect()
+    }
+
+    /// The same as one text.
+    pub(crate) fn text_of(&self, selector: &str) -> String {
+        self.texts(selector).join(" ")
+    }
+
+    /// The values of the fields that the selector names.
+    pub(crate) fn values(&self, selector: &str) -> Vec<String> {
+        let selector = Selector::parse(selector).expect("a selector");
+        let document = Html::parse_document(&self.answer.body);
+        let found = document.select(&selector);
+        let values = found.filter_map(|element| element.attr("value"));
+        values.map(str::to_owned).collect()
+    }
+
     /// What a person reads: the text without the tags, blanks folded.
     pub(crate) fn text(&self) -> String {
         let document = Html::parse_document(&self.answer.body);
@@ -380,7 +405,7 @@ impl Page {
         };
         Form {
             action,
-            fields: named("input[name]:not([type=submit])"),
+            fields: named("input[name]:not([type=submit], [type=checkbox]:not([checked]))"),
             buttons: named("button[name], input[type=submit][name]"),
         }
     }

@@ -1,6 +1,7 @@
 //! A server that offers what the stories of the protocol need: tools that speak, ask, wait, fail.
 
 mod asking;
+mod files;
 mod reading;
 mod tools;
 
@@ -19,6 +20,8 @@ use tokio::{
     sync::{Semaphore, mpsc},
     time::timeout,
 };
+
+pub(crate) use files::{ALL_OF_FILES, files_server, hostile_server};
 
 use super::{McpClient, ModernClient, PATIENCE, TestServer, config_file, connect};
 

@@ -25,7 +25,7 @@ pub(crate) use api::{Api, Received, Reply};
 pub(crate) use balancer::Balancer;
 pub(crate) use browser::{Arrival, Browser, Callback, Page};
 pub(crate) use events::{Events, PATIENCE};
-pub(crate) use fixtures::Workshop;
+pub(crate) use fixtures::{ALL_OF_FILES, Workshop, files_server, hostile_server};
 pub(crate) use mcp::{McpClient, initialize_message};
 pub(crate) use modern::{CAPABILITIES_KEY, MODERN, ModernClient, TASKS, VERSION_KEY, header_form};
 pub(crate) use oauth::{

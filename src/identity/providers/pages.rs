@@ -15,7 +15,7 @@ use crate::{
         user::UserId,
     },
     secret::BrowserId,
-    web::page::{Advice, Page, Problem},
+    web::page::{Page, Problem},
 };
 
 #[derive(Debug, Template)]
@@ -125,23 +125,16 @@ impl Turned<'_> {
 
 /// The page for an answer that nobody waits for.
 pub(super) fn nobody_waits() -> Response {
-    Problem {
-        title: "This sign-in cannot go on",
-        message: "It was finished already, took longer than ten minutes, or was begun in another \
-                  browser. Nothing was allowed."
-            .to_owned(),
-        advice: vec![
-            Advice {
-                who: "",
-                what: "Go back to your app and connect again.".to_owned(),
-            },
-            Advice {
-                who: "If that leads here again",
-                what: "The browser keeps no cookies for this site. Allow them, and connect again."
-                    .to_owned(),
-            },
-        ],
-    }
+    Problem::new(
+        "This sign-in cannot go on",
+        "It was finished already, took longer than ten minutes, or was begun in another browser. \
+         Nothing was allowed.",
+    )
+    .advise("", "Go back to your app and connect again.")
+    .advise(
+        "If that leads here again",
+        "The browser keeps no cookies for this site. Allow them, and connect again.",
+    )
     .with_status(StatusCode::BAD_REQUEST)
 }
 

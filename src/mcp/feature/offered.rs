@@ -6,6 +6,10 @@ use super::{
     changes::{Change, Changes},
     registry::Features,
 };
+use crate::{
+    access::DescribeTools,
+    model::{offered_tool::OfferedTool, scope::ScopeSet},
+};
 
 /// The features of the moment, shared by all requests.
 #[derive(Debug)]
@@ -56,6 +60,12 @@ impl Offered {
     /// What tells clients of changes.
     pub fn changes(&self) -> &Changes {
         &self.changes
+    }
+}
+
+impl DescribeTools for Offered {
+    fn opened_by(&self, granted: &ScopeSet) -> Vec<OfferedTool> {
+        self.now().tools_in_words(granted)
     }
 }
 

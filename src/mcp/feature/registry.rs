@@ -23,8 +23,15 @@ use super::{
 };
 use crate::{
     mcp::era::Era,
-    model::scope::{Requirement, ScopeCatalogue, ScopeSet},
+    model::{
+        offered_tool::OfferedTool,
+        plain_text::readable,
+        scope::{Requirement, ScopeCatalogue, ScopeSet},
+    },
 };
+
+/// The longest name of a tool that people are shown.
+const LONGEST_TITLE: usize = 80;
 
 /// Everything that is offered, in the order in which it was registered.
 pub struct Features {
@@ -236,7 +243,7 @@ impl Features {
     }
 
     /// All tools, each as clients of the newest version are told of it.
-    pub fn tools_in_words(&self) -> impl Iterator<Item = (&str, &[u8])> {
+    pub fn tools_as_json(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.tools.iter().map(|tool| {
             let words = tool.described.get(&Era::Modern);
             (&*tool.definition.name, words.map_or(&[][..], Vec::as_slice))
@@ -289,6 +296,27 @@ impl Features {
         }
         list.extend_from_slice(b"]}");
         list
+    }
+
+    /// The same for people. What tools say of themselves may come from elsewhere.
+    pub(super) fn tools_in_words(&self, granted: &ScopeSet) -> Vec<OfferedTool> {
+        let opened = self.tools.iter();
+        let opened = opened.filter(|tool| tool.requirement.is_met_by(granted));
+        let words = opened.map(|tool| {
+            let definition = &tool.definition;
+            let title = definition.title.as_deref().unwrap_or_default();
+            let title = readable(title.trim(), LONGEST_TITLE);
+            OfferedTool {
+                name: definition.name.to_string(),
+                title: if title.is_empty() {
+                    definition.name.to_string()
+                } else {
+                    title
+                },
+                effect: definition.annotations.effect(),
+            }
+        });
+        words.collect()
     }
 
     pub(in crate::mcp) fn prompt_list(&self, granted: &ScopeSet, era: Era) -> Vec<u8> {

@@ -10,7 +10,7 @@ use super::{
     content::Content,
     context::{CallError, Context},
 };
-use crate::model::scope::Scope;
+use crate::model::{offered_tool::Effect, scope::Scope};
 
 /// Something that a model can do.
 ///
@@ -171,6 +171,20 @@ impl Default for ToolAnnotations {
             destructive_hint: true,
             idempotent_hint: false,
             open_world_hint: true,
+        }
+    }
+}
+
+impl ToolAnnotations {
+    /// The same in a word for people.
+    pub(super) fn effect(self) -> Effect {
+        // The other hints mean something only where this one is not set.
+        if self.read_only_hint {
+            Effect::Reads
+        } else if self.destructive_hint {
+            Effect::Destroys
+        } else {
+            Effect::Changes
         }
     }
 }

@@ -252,9 +252,8 @@ async fn prepare(
             read.map(|UriParams { uri }| Some(Wish::Unsubscribe(uri)))
         }
         _ => {
-            let granted = &exchange.authorization.scopes;
             let era = Era::Legacy(session.version);
-            return Ok(dispatch::prepare(features, granted, era, method, params));
+            return Ok(dispatch::prepare(exchange, era, method, params));
         }
     };
     let granted = match wish {

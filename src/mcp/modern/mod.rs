@@ -104,13 +104,10 @@ async fn answer(modern: &Modern<'_>, request: &Request<'_>) -> Result<Answer, Fa
         "tasks/get" | "tasks/update" | "tasks/cancel" => {
             task(modern, method, params).await.map(Answer::Result)
         }
-        _ => {
-            let granted = &modern.exchange.authorization.scopes;
-            match dispatch::prepare(features, granted, Era::Modern, method, params)? {
-                Prepared::Answer(result) => Ok(Answer::Result(complete(result, cache(method)))),
-                Prepared::Work(work) => call::answer(modern, request, work).await,
-            }
-        }
+        _ => match dispatch::prepare(modern.exchange, Era::Modern, method, params)? {
+            Prepared::Answer(result) => Ok(Answer::Result(complete(result, cache(method)))),
+            Prepared::Work(work) => call::answer(modern, request, work).await,
+        },
     }
 }
 

@@ -98,6 +98,7 @@ fn first_tokens(
         resource: Arc::clone(&code.resource),
         // RFC 9449 §5: a refresh token of a client that authenticates is bound to that client already.
         jkt: jkt.filter(|_| !asking.sender.is_authenticated),
+        origin: asking.origin.clone(),
         created_at: now,
         last_used_at: now,
     };

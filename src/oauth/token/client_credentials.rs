@@ -48,6 +48,7 @@ pub(super) async fn issue(
         scopes: allowed(oauth, client),
         resource: Arc::clone(oauth.public_url.resource()),
         jkt: None,
+        origin: asking.origin.clone(),
         created_at: now,
         last_used_at: now,
     };

@@ -94,6 +94,7 @@ pub(super) async fn exchange(
         scopes: scopes.clone(),
         resource: Arc::clone(oauth.public_url.resource()),
         jkt: None,
+        origin: asking.origin.clone(),
         created_at: now,
         last_used_at: now,
     };

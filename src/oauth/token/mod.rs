@@ -30,11 +30,11 @@ use crate::{
     jose::Thumbprint,
     model::{
         client_metadata::GrantType,
-        grant::{Authorization, Grant},
+        grant::{Authorization, Grant, Origin},
         scope::ScopeSet,
     },
     secret::AccessToken,
-    web::{client_address::Connection, note, params::Params},
+    web::{client_address::Connection, device, note, params::Params},
 };
 
 /// Where clients get tokens.
@@ -54,7 +54,13 @@ pub(super) async fn post(
     let params = form::read(request).await?;
     let claim = client_auth::identify(&oauth, &headers, &params).await?;
     let answer = match claim.prove(&oauth).await {
-        Ok(sender) => exchange(&oauth, sender, &headers, &params).await,
+        Ok(sender) => {
+            let origin = Origin {
+                address: Some(oauth.proxies.client_address(connection.peer.ip(), &headers)),
+                device: device::of(&headers),
+            };
+            exchange(&oauth, sender, &origin, &headers, &params).await
+        }
         Err(error) => Err(error),
     };
     if answer.is_ok() {
@@ -69,6 +75,7 @@ pub(super) async fn post(
 async fn exchange(
     oauth: &OAuthState,
     sender: Sender<'_>,
+    origin: &Origin,
     headers: &HeaderMap,
     params: &Params,
 ) -> Result<TokenAnswer, OAuthError> {
@@ -77,6 +84,7 @@ async fn exchange(
     possession.suffices_for(sender.client)?;
     let asking = Asking {
         sender,
+        origin,
         possession,
         params,
     };
@@ -95,6 +103,8 @@ async fn exchange(
 #[derive(Clone, Copy)]
 struct Asking<'a> {
     sender: Sender<'a>,
+    /// From where it comes.
+    origin: &'a Origin,
     possession: Possession,
     params: &'a Params,
 }

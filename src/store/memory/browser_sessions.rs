@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use super::MemoryStore;
 use crate::{
     clock::Timestamp,
-    model::user::BrowserSession,
+    model::user::{BrowserSession, UserId},
     secret::{Digest, DigestMap},
     store::{BrowserSessions, Result},
 };
@@ -30,5 +30,16 @@ impl BrowserSessions for MemoryStore {
         let state = self.read();
         let session = state.browser_sessions.0.get(id);
         Ok(session.filter(|session| session.expires_at > now).cloned())
+    }
+
+    async fn end_browser_session(&self, id: &Digest) -> Result<()> {
+        self.write().browser_sessions.0.remove(id);
+        Ok(())
+    }
+
+    async fn end_browser_sessions(&self, user: &UserId) -> Result<()> {
+        let sessions = &mut self.write().browser_sessions.0;
+        sessions.retain(|_, session| session.user != *user);
+        Ok(())
     }
 }

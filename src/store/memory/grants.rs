@@ -1,7 +1,7 @@
 //! Grants and their tokens, in memory.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -14,13 +14,15 @@ use crate::{
     model::{
         client::ClientId,
         grant::{
-            Authorization, Grant, GrantId, Revocation, Rotation, SealedAnswer, StoredAccessToken,
-            StoredRefreshToken,
+            Authorization, Connection, Grant, GrantId, Revocation, Rotation, SealedAnswer,
+            StoredAccessToken, StoredRefreshToken,
         },
+        user::UserId,
     },
     secret::{Digest, DigestMap},
     store::{
-        Grants, Issue, MAX_ACCESS_TOKENS, MAX_REFRESH_TOKENS, RefreshOutcome, Result, Successor,
+        Grants, Issue, MAX_ACCESS_TOKENS, MAX_REFRESH_TOKENS, MAX_TOOLS, RefreshOutcome, Result,
+        Successor,
     },
 };
 
@@ -34,9 +36,19 @@ pub(super) struct GrantTable {
 struct Entry {
     grant: Arc<Grant>,
     last_used_at: Timestamp,
+    tools: BTreeSet<Box<str>>,
     /// What has to go when the grant goes, oldest first.
     access_tokens: VecDeque<Digest>,
     refresh_tokens: VecDeque<Digest>,
+}
+
+impl Entry {
+    fn grant(&self) -> Grant {
+        Grant {
+            last_used_at: self.last_used_at,
+            ..(*self.grant).clone()
+        }
+    }
 }
 
 impl GrantTable {
@@ -45,6 +57,7 @@ impl GrantTable {
         let entry = Entry {
             grant: Arc::clone(&grant),
             last_used_at: now,
+            tools: BTreeSet::new(),
             access_tokens: VecDeque::new(),
             refresh_tokens: VecDeque::new(),
         };
@@ -128,6 +141,25 @@ impl GrantTable {
     fn touch(&mut self, grant: GrantId, now: Timestamp) {
         if let Some(entry) = self.grants.get_mut(&grant) {
             entry.last_used_at = entry.last_used_at.max(now);
+        }
+    }
+
+    /// The live grants of a person, in no order.
+    pub(super) fn of_user(&self, user: &UserId, now: Timestamp) -> Vec<Connection> {
+        let theirs = self.grants.values().filter(|e| e.grant.user == *user);
+        let live = theirs.filter(|entry| self.is_live(entry, now));
+        live.map(|entry| Connection {
+            grant: entry.grant(),
+            tools: entry.tools.iter().cloned().collect(),
+        })
+        .collect()
+    }
+
+    pub(super) fn note_tool(&mut self, grant: GrantId, tool: &str) {
+        if let Some(entry) = self.grants.get_mut(&grant)
+            && entry.tools.len() < MAX_TOOLS
+        {
+            entry.tools.insert(tool.into());
         }
     }
 
@@ -284,15 +316,8 @@ impl Grants for MemoryStore {
 
     async fn grants(&self, now: Timestamp) -> Result<Vec<Grant>> {
         let table = &self.read().grants;
-        let mut grants: Vec<Grant> = table
-            .grants
-            .values()
-            .filter(|entry| table.is_live(entry, now))
-            .map(|entry| Grant {
-                last_used_at: entry.last_used_at,
-                ..(*entry.grant).clone()
-            })
-            .collect();
+        let live = table.grants.values().filter(|e| table.is_live(e, now));
+        let mut grants: Vec<Grant> = live.map(Entry::grant).collect();
         grants.sort_by_key(|grant| (grant.created_at, grant.id));
         Ok(grants)
     }
@@ -324,7 +349,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        model::{scope::ScopeSet, user::UserId},
+        model::{grant::Origin, scope::ScopeSet},
         secret::{AccessToken, RefreshToken},
     };
 
@@ -354,6 +379,7 @@ mod tests {
             scopes: ScopeSet::parse("mcp"),
             resource: "https://mcp.example/mcp".into(),
             jkt: None,
+            origin: Origin::default(),
             created_at: NOW,
             last_used_at: NOW,
         };

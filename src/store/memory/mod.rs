@@ -6,6 +6,7 @@
 mod authorizations;
 mod browser_sessions;
 mod clients;
+mod connections;
 mod grants;
 mod kept_tasks;
 mod keys;
@@ -48,6 +49,7 @@ struct State {
     clients: clients::ClientTable,
     authorizations: authorizations::AuthorizationTable,
     grants: grants::GrantTable,
+    visits: connections::VisitTable,
     browser_sessions: browser_sessions::BrowserSessionTable,
     mcp_sessions: mcp_sessions::McpSessionTable,
     people: people::PeopleTable,

@@ -38,6 +38,18 @@ impl BrowserSessions for SqlStore {
         let found = self.db.read(select.bind(id).bind(now)).await?;
         Ok(found.as_ref().map(session).transpose()?)
     }
+
+    async fn end_browser_session(&self, id: &Digest) -> Result<()> {
+        let end = sql("DELETE FROM browser_sessions WHERE id = $1");
+        self.db.run(end.bind(id)).await?;
+        Ok(())
+    }
+
+    async fn end_browser_sessions(&self, user: &UserId) -> Result<()> {
+        let end = sql("DELETE FROM browser_sessions WHERE user_id = $1");
+        self.db.run(end.bind(user)).await?;
+        Ok(())
+    }
 }
 
 /// The user that a row refers to: nobody, if the person has no name here.

@@ -19,8 +19,8 @@ use super::{
 use crate::{
     clock::Timestamp,
     model::grant::{
-        Authorization, Grant, GrantId, Revocation, Rotation, SealedAnswer, StoredAccessToken,
-        StoredRefreshToken,
+        Authorization, Grant, GrantId, Origin, Revocation, Rotation, SealedAnswer,
+        StoredAccessToken, StoredRefreshToken,
     },
     secret::Digest,
     store::{
@@ -68,7 +68,7 @@ impl Grants for SqlStore {
     ) -> Result<Option<StoredRefreshToken>> {
         let select = sql(
             "SELECT g.id, g.user_id, g.client_id, g.client_name, g.scopes, \
-                 g.resource, g.jkt, g.created_at, g.last_used_at, t.issued_at, t.expires_at, \
+                 g.resource, g.jkt, g.address, g.device, g.created_at, g.last_used_at, t.issued_at, t.expires_at, \
                  t.predecessor, t.repeatable_until, t.answer \
              FROM refresh_tokens t JOIN grants g ON g.id = t.grant_id \
              WHERE t.digest = $1 AND t.expires_at > $2",
@@ -112,7 +112,7 @@ impl Grants for SqlStore {
     async fn grants(&self, now: Timestamp) -> Result<Vec<Grant>> {
         let select = sql(
             "SELECT g.id, g.user_id, g.client_id, g.client_name, g.scopes, \
-                 g.resource, g.jkt, g.created_at, g.last_used_at \
+                 g.resource, g.jkt, g.address, g.device, g.created_at, g.last_used_at \
              FROM grants g \
              WHERE EXISTS (SELECT 1 FROM refresh_tokens r WHERE r.grant_id = g.id \
                      AND r.expires_at > $1 AND r.repeatable_until IS NULL) \
@@ -145,8 +145,9 @@ pub(super) async fn begin(tx: &mut Tx, issue: &Issue, now: Timestamp) -> DbResul
     let refresh_ends = issue.refresh.map_or(Timestamp::default(), |(_, end)| end);
     let upsert = sql(
         "INSERT INTO grants (id, user_id, client_id, client_name, scopes, resource, \
-             jkt, created_at, last_used_at, ends_at, access_count, refresh_count) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, 1) \
+             jkt, created_at, last_used_at, ends_at, address, device, access_count, \
+             refresh_count) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, 1) \
          ON CONFLICT (id) DO UPDATE SET access_count = grants.access_count + 1, \
              last_used_at = CASE WHEN grants.last_used_at < $9 THEN $9 \
                  ELSE grants.last_used_at END, \
@@ -162,7 +163,9 @@ pub(super) async fn begin(tx: &mut Tx, issue: &Issue, now: Timestamp) -> DbResul
     .bind(grant.jkt.map(|jkt| jkt.to_string()))
     .bind(grant.created_at)
     .bind(now)
-    .bind(issue.access.expires_at.max(refresh_ends));
+    .bind(issue.access.expires_at.max(refresh_ends))
+    .bind(grant.origin.address.map(|address| address.to_string()))
+    .bind(grant.origin.device.as_deref().map(str::to_owned));
     let counts = counts(tx.one(upsert).await?)?;
     keep_access(tx, &issue.access, counts.access).await?;
     // A grant that was there already has the refresh token that it began with, if any.
@@ -324,7 +327,7 @@ pub(super) fn rotation(row: &Row) -> DbResult<Option<Rotation>> {
     }))
 }
 
-fn grant(row: &Row) -> DbResult<Grant> {
+pub(super) fn grant(row: &Row) -> DbResult<Grant> {
     Ok(Grant {
         id: row.grant_id("id")?,
         user: row.user()?,
@@ -333,6 +336,12 @@ fn grant(row: &Row) -> DbResult<Grant> {
         scopes: row.scopes()?,
         resource: row.text("resource")?.into(),
         jkt: row.jkt()?,
+        origin: Origin {
+            address: row
+                .maybe_text("address")?
+                .and_then(|text| text.parse().ok()),
+            device: row.maybe_text("device")?.map(String::into_boxed_str),
+        },
         created_at: row.time("created_at")?,
         last_used_at: row.time("last_used_at")?,
     })

@@ -8,6 +8,7 @@
 mod authorizations;
 mod browser_sessions;
 mod clients;
+mod connections;
 mod database;
 mod grants;
 mod import;

@@ -99,7 +99,7 @@ impl SqlStore {
         // One transaction around it all: of several that start at once, one does it and the others
         // wait.
         let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-        migrator(&SQLITE)
+        migrator(SQLITE)
             .run_direct(None, &mut *tx, false)
             .await
             .map_err(schema)?;
@@ -117,7 +117,7 @@ impl SqlStore {
         // A connection of its own: waiting for whoever changes the schema may take longer than any
         // statement of ours. It holds a lock that only one can have.
         let mut connection = connect(&options).await?;
-        let migrator = migrator(&POSTGRES);
+        let migrator = migrator(POSTGRES);
         let migrated = migrator.run_direct(None, &mut connection, false);
         let migrated = timeout(MIGRATION, migrated).await;
         migrated.map_err(|_| OpenError::Silent)?.map_err(schema)?;
@@ -172,8 +172,11 @@ struct Step {
 
 /// The steps of a dialect, in the order in which they came to be.
 macro_rules! steps {
+    ($dialect:literal) => {
+        steps!($dialect: "0001" "begin", "0002" "tasks", "0003" "people", "0004" "connections")
+    };
     ($dialect:literal: $($number:literal $description:literal),*) => {
-        [$(Step {
+        &[$(Step {
             description: $description,
             text: include_str!(concat!(
                 "migrations/", $dialect, "/", $number, "_", $description, ".sql"
@@ -182,9 +185,8 @@ macro_rules! steps {
     };
 }
 
-const SQLITE: [Step; 3] = steps!("sqlite": "0001" "begin", "0002" "tasks", "0003" "people");
-
-const POSTGRES: [Step; 3] = steps!("postgres": "0001" "begin", "0002" "tasks", "0003" "people");
+const SQLITE: &[Step] = steps!("sqlite");
+const POSTGRES: &[Step] = steps!("postgres");
 
 fn migrator(steps: &'static [Step]) -> Migrator {
     let migrations = (1..).zip(steps).map(|(version, step)| {

@@ -68,11 +68,13 @@ pub enum FetchError {
         /// As the URL names it.
         host: String,
     },
-    /// Longer than [`super::MAX_BODY`].
-    #[error("the document of {host} is larger than 64 KiB")]
+    /// Longer than what is wanted from there may be.
+    #[error("the document of {host} is larger than {} KiB", .most / 1024)]
     TooLarge {
         /// As the URL names it.
         host: String,
+        /// How much it may be, in bytes.
+        most: usize,
     },
     /// Our own fault, and the operator's to mend.
     #[error("documents cannot be fetched: {0}")]

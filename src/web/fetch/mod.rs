@@ -16,7 +16,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
 };
 use reqwest::{Client, Url, redirect, retry};
 use tokio::{sync::OnceCell, time::timeout};
@@ -25,7 +25,7 @@ pub use address::FetchAllow;
 pub use error::FetchError;
 pub use resolver::{Resolve, SystemResolver};
 
-use super::{body::is_declared_larger, cause::innermost, certificates};
+use super::{body::is_declared_larger, brand::MAX_IMAGE, cause::innermost, certificates};
 use resolver::GuardedResolver;
 
 /// The longest document.
@@ -77,6 +77,25 @@ pub struct Fetched {
     pub fresh_for: Option<Duration>,
 }
 
+/// What is fetched.
+struct Wanted {
+    media_type: &'static str,
+    is_json: bool,
+    most: usize,
+}
+
+const DOCUMENT: Wanted = Wanted {
+    media_type: "application/json",
+    is_json: true,
+    most: MAX_BODY,
+};
+
+const PICTURE: Wanted = Wanted {
+    media_type: "image/png, image/webp, image/jpeg, image/gif",
+    is_json: false,
+    most: MAX_IMAGE,
+};
+
 /// Fetches documents. Clones share all that it holds.
 #[derive(Debug, Clone)]
 pub struct Fetcher(Arc<Inner>);
@@ -105,6 +124,15 @@ impl Fetcher {
 
     /// Fetches the JSON document at an https URL.
     pub async fn get(&self, url: &str) -> Result<Fetched, FetchError> {
+        self.fetch(url, &DOCUMENT).await
+    }
+
+    /// Fetches what should be a picture, at an https URL. Whoever shows it looks whether it is one.
+    pub async fn get_image(&self, url: &str) -> Result<Bytes, FetchError> {
+        Ok(self.fetch(url, &PICTURE).await?.body)
+    }
+
+    async fn fetch(&self, url: &str, wanted: &'static Wanted) -> Result<Fetched, FetchError> {
         let settings = &self.0.settings;
         let url = parse(url)?;
         let host = url.host_str().ok_or(FetchError::Url)?.to_owned();
@@ -113,7 +141,7 @@ impl Fetcher {
             settings.allow.check(&host, &[address])?;
         }
         let client = self.0.client.get_or_try_init(|| self.make_client()).await?;
-        timeout(settings.timeout, exchange(client, url, &host))
+        timeout(settings.timeout, exchange(client, url, &host, wanted))
             .await
             .unwrap_or_else(|_| {
                 Err(FetchError::TooSlow {
@@ -183,15 +211,19 @@ fn client(settings: &FetchSettings) -> Result<Client, FetchError> {
         .map_err(|error| FetchError::Setup(innermost(&error)))
 }
 
-async fn exchange(client: &Client, url: Url, host: &str) -> Result<Fetched, FetchError> {
-    const JSON: HeaderValue = HeaderValue::from_static("application/json");
+async fn exchange(
+    client: &Client,
+    url: Url,
+    host: &str,
+    wanted: &Wanted,
+) -> Result<Fetched, FetchError> {
     let failed = |error| FetchError::of(host, &error);
-    let request = client.get(url).header(header::ACCEPT, JSON);
+    let request = client.get(url).header(header::ACCEPT, wanted.media_type);
     let mut response = request.send().await.map_err(failed)?;
-    judge(host, response.status(), response.headers())?;
+    judge(host, wanted, response.status(), response.headers())?;
     let fresh_for = freshness::of(response.headers());
     Ok(Fetched {
-        body: read(&mut response, host).await?.into(),
+        body: read(&mut response, host, wanted.most).await?.into(),
         fresh_for,
     })
 }
@@ -204,20 +236,30 @@ async fn whole_exchange(
     let sent = client.execute(request).await;
     let mut response = sent.map_err(|error| FetchError::of(host, &error))?;
     if is_declared_larger(response.headers(), MAX_BODY) {
-        return Err(FetchError::TooLarge { host: host.into() });
+        return Err(FetchError::TooLarge {
+            host: host.into(),
+            most: MAX_BODY,
+        });
     }
-    let mut answer = axum::http::Response::new(read(&mut response, host).await?);
+    let mut answer = axum::http::Response::new(read(&mut response, host, MAX_BODY).await?);
     *answer.status_mut() = response.status();
     *answer.headers_mut() = response.headers().clone();
     Ok(answer)
 }
 
-async fn read(response: &mut reqwest::Response, host: &str) -> Result<Vec<u8>, FetchError> {
+async fn read(
+    response: &mut reqwest::Response,
+    host: &str,
+    most: usize,
+) -> Result<Vec<u8>, FetchError> {
     let failed = |error| FetchError::of(host, &error);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(FetchError::TooLarge { host: host.into() });
+        if body.len() + chunk.len() > most {
+            return Err(FetchError::TooLarge {
+                host: host.into(),
+                most,
+            });
         }
         body.extend_from_slice(&chunk);
     }
@@ -225,7 +267,12 @@ async fn read(response: &mut reqwest::Response, host: &str) -> Result<Vec<u8>, F
 }
 
 /// Whether the body of an answer is worth reading.
-fn judge(host: &str, status: StatusCode, headers: &HeaderMap) -> Result<(), FetchError> {
+fn judge(
+    host: &str,
+    wanted: &Wanted,
+    status: StatusCode,
+    headers: &HeaderMap,
+) -> Result<(), FetchError> {
     let host = || host.to_owned();
     if status.is_redirection() {
         return Err(FetchError::Redirect {
@@ -239,11 +286,14 @@ fn judge(host: &str, status: StatusCode, headers: &HeaderMap) -> Result<(), Fetc
             status,
         });
     }
-    if !is_json(headers) {
+    if wanted.is_json && !is_json(headers) {
         return Err(FetchError::NotJson { host: host() });
     }
-    if is_declared_larger(headers, MAX_BODY) {
-        return Err(FetchError::TooLarge { host: host() });
+    if is_declared_larger(headers, wanted.most) {
+        return Err(FetchError::TooLarge {
+            host: host(),
+            most: wanted.most,
+        });
     }
     Ok(())
 }
@@ -280,6 +330,8 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
