@@ -107,7 +107,7 @@ pub(super) async fn a_visit_is_told_of_the_one_before(store: Arc<dyn Store>) {
 
 pub(super) async fn browser_sessions_end_one_by_one_or_all_at_once(store: Arc<dyn Store>) {
     let session = |user: &str| BrowserSession {
-        user: UserId::new(user),
+        user: UserId::of_issuer("https://id.example", user),
         authenticated_at: NOW,
         expires_at: NOW + HOUR,
     };
@@ -133,6 +133,7 @@ pub(super) async fn browser_sessions_end_one_by_one_or_all_at_once(store: Arc<dy
     store.end_browser_session(&digest("a1")).await.unwrap();
     store.end_browser_session(&digest("a1")).await.unwrap();
     assert_eq!(there().await, ["a2", "a3", "b1"]);
-    store.end_browser_sessions(&UserId::new("a")).await.unwrap();
+    let user = UserId::of_issuer("https://id.example", "a");
+    store.end_browser_sessions(&user).await.unwrap();
     assert_eq!(there().await, ["b1"]);
 }

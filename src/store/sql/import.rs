@@ -9,16 +9,18 @@ use crate::store::{self, StoreError};
 
 /// What is brought over, in an order in which everything is there before it is referred to; and the
 /// order of its rows. What replicas say to each other and who sweeps is of the moment, and stays.
-pub(super) const TABLES: [(&str, &str); 18] = [
+pub(super) const TABLES: [(&str, &str); 20] = [
     ("users", "name"),
     ("clients", "seq"),
     ("requests", "seq"),
     ("codes", "digest"),
     ("consents", "digest"),
     ("grants", "id"),
+    ("grant_tools", "grant_id, tool"),
     ("access_tokens", "digest"),
     ("refresh_tokens", "digest"),
     ("browser_sessions", "id"),
+    ("visits", "user_id"),
     ("departures", "state"),
     ("profiles", "user_id"),
     ("links", "user_id, provider"),

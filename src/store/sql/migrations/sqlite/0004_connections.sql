@@ -1,7 +1,6 @@
 -- Where a grant was begun, as far as it could be told: its person sees it.
 ALTER TABLE grants ADD COLUMN address TEXT;
 ALTER TABLE grants ADD COLUMN device TEXT;
-CREATE INDEX grants_of_user ON grants (user_id);
 
 -- The tools that grants were used for.
 CREATE TABLE grant_tools (
