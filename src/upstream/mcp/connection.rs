@@ -24,7 +24,10 @@ use rmcp::{
     },
 };
 use serde_json::{Map, Value, json};
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{Notify, mpsc},
+    time::Instant,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -44,6 +47,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a request may be sent on.
+const MAX_REDIRECTS: usize = 3;
 
 /// The key of the level in a request's `_meta`.
 const LOG_LEVEL_KEY: &str = "io.modelcontextprotocol/logLevel";
@@ -73,6 +79,8 @@ pub(super) struct Connector {
     pub(super) settings: McpUpstream,
     pub(super) http: reqwest::Client,
     pub(super) changes: Changes,
+    /// Told when there is reason to look whether it is still there, and what it offers.
+    pub(super) doubt: Notify,
     /// What has to end before the program does.
     pub(super) tasks: TaskTracker,
     pub(super) shutdown: CancellationToken,
@@ -87,7 +95,8 @@ pub(super) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
     )]
     let builder = reqwest::Client::builder();
     builder
-        .redirect(reqwest::redirect::Policy::none())
+        .redirect(same_origin())
+        .no_proxy()
         .connect_timeout(CONNECT_TIMEOUT)
         .user_agent(concat!(
             env!("CARGO_PKG_NAME"),
@@ -95,6 +104,20 @@ pub(super) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
             env!("CARGO_PKG_VERSION")
         ))
         .build()
+}
+
+/// Servers that send `/mcp` on to `/mcp/` are followed; those that send us elsewhere are not.
+fn same_origin() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let stays = attempt.previous().last().is_some_and(|from| {
+            from.origin() == attempt.url().origin() && attempt.previous().len() <= MAX_REDIRECTS
+        });
+        if stays {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
 }
 
 impl Connector {

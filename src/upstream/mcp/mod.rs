@@ -25,7 +25,10 @@ mod watching;
 use std::{fmt, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -78,6 +81,7 @@ impl McpUpstreams {
                 settings: settings.clone(),
                 http: http.clone(),
                 changes: changes.clone(),
+                doubt: Notify::new(),
                 tasks: tasks.clone(),
                 shutdown: shutdown.clone(),
             }))
