@@ -5,6 +5,7 @@ mod balancer;
 mod browser;
 mod events;
 mod fixtures;
+mod json_server;
 mod mcp;
 mod modern;
 mod oauth;
@@ -23,6 +24,7 @@ pub(crate) use balancer::Balancer;
 pub(crate) use browser::{Arrival, Browser, Page};
 pub(crate) use events::{Events, PATIENCE};
 pub(crate) use fixtures::Workshop;
+pub(crate) use json_server::{JsonServer, Outcome};
 pub(crate) use mcp::{McpClient, initialize_message};
 pub(crate) use modern::{CAPABILITIES_KEY, MODERN, ModernClient, TASKS, VERSION_KEY, header_form};
 pub(crate) use oauth::{

@@ -11,6 +11,7 @@ mod catalogue;
 mod child;
 mod completing;
 mod connection;
+mod connector;
 mod keeping;
 mod parked;
 mod pool;
@@ -22,7 +23,11 @@ mod transport;
 mod upstream;
 mod watching;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
 use tokio::{
@@ -35,7 +40,7 @@ use crate::{
     mcp::feature::{Changes, Features},
     model::mcp_upstream::McpUpstream,
 };
-use connection::Connector;
+use connector::{Connector, http_client};
 use prompt::ProxiedPrompt;
 use resource::{Others, ProxiedResource, ProxiedTemplate};
 use tool::ProxiedTool;
@@ -74,7 +79,7 @@ impl McpUpstreams {
     pub fn new(settings: &[McpUpstream], changes: &Changes) -> Result<Self, reqwest::Error> {
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
-        let http = connection::http_client()?;
+        let http = http_client()?;
         let upstreams = settings.iter().map(|settings| {
             Arc::new(Upstream::new(Connector {
                 label: settings.label().into(),
@@ -84,6 +89,7 @@ impl McpUpstreams {
                 doubt: Notify::new(),
                 tasks: tasks.clone(),
                 shutdown: shutdown.clone(),
+                has_sessions: AtomicBool::new(false),
             }))
         });
         Ok(Self {

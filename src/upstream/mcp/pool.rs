@@ -11,7 +11,8 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::{Connection, Connector, Lease},
+    connection::{Connection, Lease},
+    connector::Connector,
     routes::Routes,
 };
 use crate::{
@@ -163,7 +164,10 @@ impl Pool {
             if failures.count > 1 {
                 tokio::time::sleep_until(failures.until().min(now + LONGEST_PAUSE)).await;
             }
-            let state = match connector.connect(key.capabilities).await {
+            let state = match connector
+                .connect(key.capabilities, key.grant.is_none())
+                .await
+            {
                 Ok(connection) => State::Ready(connection),
                 Err(why) => State::Failed(why.into()),
             };
