@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use crate::support::{
-    McpClient, ModernClient, TestServer, Workshop, config_file, connect, initialize_message,
+    JsonServer, McpClient, ModernClient, Outcome, TestServer, Workshop, config_file, connect,
+    initialize_message,
 };
 
 /// How the upstream is spoken to: as it likes best, which is 2026-07-28, and in sessions.
@@ -313,4 +314,120 @@ async fn what_the_upstream_is_good_for_reaches_the_model() {
     let mut legacy = McpClient::new(&gateway, &token);
     let initialized = legacy.initialize("2025-06-18").await;
     assert_eq!(initialized["instructions"], "be kind");
+}
+
+/// A server of the session era that says more than anybody knows.
+fn talkative(message: &Value) -> Outcome {
+    let icons = json!([{ "src": "https://icons.example/i.png", "mimeType": "image/png" }]);
+    let meta = json!({ "vendor.example/page": "ui://page" });
+    let text = json!({
+        "type": "text", "text": "words", "annotations": { "audience": ["user"], "priority": 0.5 },
+        "_meta": { "vendor.example/part": 1 },
+    });
+    Ok(match message["method"].as_str().unwrap() {
+        "initialize" => json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": { "tools": {}, "prompts": {}, "resources": {} },
+            "serverInfo": { "name": "talkative", "version": "1" },
+        }),
+        "tools/list" if message["params"].get("cursor").is_none() => json!({
+            "nextCursor": "more",
+            "tools": [{
+                "name": "old/school", "title": "Old school", "icons": icons, "_meta": meta,
+                "inputSchema": {
+                    "$schema": "http://json-schema.org/draft-04/schema#", "type": "object",
+                    "properties": { "n": { "type": "number", "minimum": 0, "exclusiveMinimum": true } },
+                    "definitions": { "far": { "$ref": "https://schemas.example/far.json" } },
+                },
+                "annotations": { "readOnlyHint": true, "title": "Hint" },
+            }],
+        }),
+        "tools/list" => json!({
+            "tools": [{ "name": "second", "inputSchema": { "type": "object" } }],
+        }),
+        "prompts/list" => json!({ "prompts": [{
+            "name": "a prompt", "icons": icons, "_meta": meta,
+            "arguments": [{ "name": "a", "title": "An argument", "required": true }],
+        }]}),
+        "resources/list" => json!({ "resources": [{
+            "uri": "ui://page", "name": "page", "size": 7, "icons": icons, "_meta": meta,
+            "annotations": { "priority": 1.0 },
+        }]}),
+        "resources/templates/list" => json!({ "resourceTemplates": [{
+            "uriTemplate": "ui://{page}", "name": "pages", "_meta": meta,
+        }]}),
+        "tools/call" if message["params"]["name"] == "second" => {
+            return Err(json!({ "code": -31_999, "message": "not today", "data": { "when": 1 } }));
+        }
+        "tools/call" => json!({
+            "content": [text, { "type": "hologram", "beams": [1, 2] }],
+            "structuredContent": { "n": 1.5, "big": 12_345_678_901_u64 }, "_meta": meta,
+        }),
+        "prompts/get" => json!({
+            "description": "said", "_meta": meta,
+            "messages": [{ "role": "assistant", "content": text }],
+        }),
+        "resources/read" => json!({
+            "contents": [{ "uri": "ui://page", "text": "<p>", "_meta": meta }], "_meta": meta,
+        }),
+        method => return Err(json!({ "code": -32601, "message": method })),
+    })
+}
+
+#[tokio::test]
+async fn what_we_do_not_know_is_passed_on_as_it_is() {
+    let upstream = JsonServer::start(talkative).await;
+    let config = config_file(&upstream.table());
+    let gateway = TestServer::configured(config, |builder| builder).await;
+    let token = connect(&gateway).await.tokens.access;
+    let legacy = McpClient::initialized(&gateway, &token, "2025-11-25").await;
+    let modern = ModernClient::new(&gateway, &token);
+    let asked = |method: &str, params: Value| {
+        let message = json!({ "method": method, "params": params });
+        talkative(&message).unwrap()
+    };
+    let call = json!({ "name": "old/school", "arguments": { "n": "no number" } });
+    let prompt = json!({ "name": "a prompt", "arguments": { "a": "b" } });
+    let page = json!({ "uri": "ui://page" });
+    for (method, params, members) in [
+        ("prompts/list", json!({}), &["prompts"][..]),
+        ("resources/list", json!({}), &["resources"]),
+        (
+            "resources/templates/list",
+            json!({}),
+            &["resourceTemplates"],
+        ),
+        ("tools/call", call, &["content", "structuredContent"]),
+        ("prompts/get", prompt, &["messages", "description"]),
+        ("resources/read", page, &["contents"]),
+    ] {
+        let expected = asked(method, params.clone());
+        for result in [
+            legacy.result(method, &params).await,
+            modern.result(method, &params).await,
+        ] {
+            for member in members {
+                assert_eq!(result[member], expected[member], "{method}");
+            }
+            if let Some(Value::Object(meta)) = expected.get("_meta") {
+                for (key, value) in meta {
+                    assert_eq!(&result["_meta"][key], value, "{method} {result}");
+                }
+            }
+        }
+    }
+    // Both pages, one list.
+    let listed = legacy.result("tools/list", &json!({})).await;
+    let first = asked("tools/list", json!({}))["tools"][0].clone();
+    assert_eq!(listed["tools"][0], first);
+    assert_eq!(listed["tools"][1]["name"], "second");
+    // Errors are the upstream's, to the letter.
+    let second = json!({ "name": "second", "arguments": {} });
+    for answer in [
+        legacy.request("tools/call", &second).await,
+        modern.request("tools/call", &second).await,
+    ] {
+        let error = json!({ "code": -31_999, "message": "not today", "data": { "when": 1 } });
+        assert_eq!(answer.rpc()["error"], error);
+    }
 }

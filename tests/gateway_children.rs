@@ -115,6 +115,18 @@ async fn a_child_that_never_answers_is_not_waited_for_for_ever() {
 }
 
 #[tokio::test]
+async fn a_child_that_breaks_at_what_it_does_not_know_is_begun_in_the_older_way() {
+    let table = child("").replace(
+        "*'\"server/discover\"'*) say",
+        "*'\"server/discover\"'*) exit 1 ; say",
+    );
+    let gateway = TestServer::configured(config_file(&table), |builder| builder).await;
+    let token = connect(&gateway).await.tokens.access;
+    let mcp = ModernClient::new(&gateway, &token);
+    said(&mcp, "pid").await;
+}
+
+#[tokio::test]
 async fn each_person_has_a_child_unless_it_is_shared() {
     for (more, is_shared) in [("", false), ("shared = true", true)] {
         let (gateway, first) = gateway(more).await;

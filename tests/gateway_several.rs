@@ -7,7 +7,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     gateway_children::child,
-    support::{ModernClient, PATIENCE, TestServer, Workshop, config_file, connect},
+    support::{
+        JsonServer, ModernClient, Outcome, PATIENCE, TestServer, Workshop, config_file, connect,
+    },
 };
 
 /// The table of a workshop.
@@ -111,36 +113,24 @@ async fn one_that_is_down_is_not_listed_and_says_so_and_comes_back() {
         "{result}"
     );
 
-    // Another server at that address: it knows nobody's tokens, so it is put there without a guard.
-    let back = tokio::net::TcpListener::bind(addr).await.unwrap();
-    tokio::spawn(unguarded(back));
+    // Another server at that address.
+    let _back = JsonServer::start_at(addr, back).await;
     listed(&mcp, |tools| tools.iter().any(|tool| tool == "away_back")).await;
 }
 
-/// An MCP server of one tool, as simple as can be.
-async fn unguarded(listener: tokio::net::TcpListener) {
-    use axum::{Router, http::header, routing::post};
-    let answer = |message: String| async move {
-        let message: Value = serde_json::from_str(&message).unwrap();
-        let result = match message["method"].as_str() {
-            Some("server/discover") => json!({
-                "resultType": "complete", "supportedVersions": ["2026-07-28"],
-                "capabilities": { "tools": {} }, "ttlMs": 0, "cacheScope": "private",
-            }),
-            Some("tools/list") => json!({
-                "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
-                "tools": [{ "name": "back", "inputSchema": { "type": "object" } }],
-            }),
-            _ => json!({ "resultType": "complete", "content": [] }),
-        };
-        let answer = json!({ "jsonrpc": "2.0", "id": message["id"], "result": result });
-        (
-            [(header::CONTENT_TYPE, "application/json")],
-            answer.to_string(),
-        )
-    };
-    let routes = Router::new().route("/mcp", post(answer));
-    axum::serve(listener, routes).await.unwrap();
+/// A server of one tool.
+fn back(message: &Value) -> Outcome {
+    Ok(match message["method"].as_str() {
+        Some("server/discover") => json!({
+            "resultType": "complete", "supportedVersions": ["2026-07-28"],
+            "capabilities": { "tools": {} }, "ttlMs": 0, "cacheScope": "private",
+        }),
+        Some("tools/list") => json!({
+            "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
+            "tools": [{ "name": "back", "inputSchema": { "type": "object" } }],
+        }),
+        _ => json!({ "resultType": "complete", "content": [] }),
+    })
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod balancer;
 mod browser;
 mod events;
 mod fixtures;
+mod json_server;
 mod mcp;
 mod modern;
 mod oauth;
@@ -26,6 +27,7 @@ pub(crate) use balancer::Balancer;
 pub(crate) use browser::{Arrival, Browser, Callback, Page};
 pub(crate) use events::{Events, PATIENCE};
 pub(crate) use fixtures::{ALL_OF_FILES, Workshop, files_server, hostile_server};
+pub(crate) use json_server::{JsonServer, Outcome};
 pub(crate) use mcp::{McpClient, initialize_message};
 pub(crate) use modern::{CAPABILITIES_KEY, MODERN, ModernClient, TASKS, VERSION_KEY, header_form};
 pub(crate) use oauth::{

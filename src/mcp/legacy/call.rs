@@ -164,6 +164,10 @@ async fn put(log: &EventLog, message: Outgoing) {
 pub(super) fn told(fault: Fault, is_tool: bool, era: Era) -> Result<Vec<u8>, RpcError> {
     let message = match fault {
         Fault::Rpc(error) => return Err(error),
+        Fault::ResourceNotFound(_) => {
+            let message = "there is no resource at this URI";
+            return Err(RpcError::new(era.resource_not_found(), message));
+        }
         Fault::Scope(scope) => format!("the access token needs the scope {}", scope.as_str()),
         Fault::Capability(capability) => format!(
             "This needs a client that can do what this one did not declare: {}",
@@ -174,7 +178,6 @@ pub(super) fn told(fault: Fault, is_tool: bool, era: Era) -> Result<Vec<u8>, Rpc
             tracing::error!(error = %error, "a call failed on the store");
             UNAVAILABLE.to_owned()
         }
-        Fault::ResourceNotFound(uri) => format!("there is no resource at {uri}"),
         Fault::InputRequired => "this client cannot be asked in several rounds".to_owned(),
     };
     if is_tool {

@@ -8,42 +8,20 @@ use std::{
     time::Duration,
 };
 
-use axum::http::header;
 use rmcp::{
     Peer, RoleClient,
-    model::{
-        ClientRequest, CustomRequest, ErrorCode, ProtocolVersion, RequestMetaObject, ServerPeerInfo,
-    },
-    service::{
-        ClientInitializeError, ClientLifecycleMode, PeerRequestOptions, RequestHandle,
-        RunningService, ServiceError, serve_client_with_lifecycle_and_ct,
-    },
-    transport::{
-        StreamableHttpClientTransport, Transport, async_rw::AsyncRwTransport,
-        streamable_http_client::StreamableHttpClientTransportConfig,
-    },
+    model::{ClientRequest, CustomRequest, ErrorCode, RequestMetaObject, ServerPeerInfo},
+    service::{PeerRequestOptions, RequestHandle, ServiceError},
 };
 use serde_json::{Map, Value, json};
 use tokio::{sync::mpsc, time::Instant};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    asked::Client,
-    catalogue, child,
+    catalogue,
     routes::{Event, Routes, line},
-    transport::{Routed, RoutedHttp},
 };
-use crate::{
-    mcp::feature::{Changes, ClientCapabilities, LogLevel},
-    model::mcp_upstream::{McpUpstream, Reach},
-};
-
-/// How long the first exchange may take; rmcp waits 10 s for an answer to `server/discover` before it
-/// begins a session instead.
-const START_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::mcp::feature::LogLevel;
 
 /// The key of the level in a request's `_meta`.
 const LOG_LEVEL_KEY: &str = "io.modelcontextprotocol/logLevel";
@@ -67,159 +45,6 @@ pub(super) struct Connection {
     pub(super) ended: CancellationToken,
 }
 
-/// How connections to one upstream are made.
-pub(super) struct Connector {
-    pub(super) label: Arc<str>,
-    pub(super) settings: McpUpstream,
-    pub(super) http: reqwest::Client,
-    pub(super) changes: Changes,
-    /// What has to end before the program does.
-    pub(super) tasks: TaskTracker,
-    pub(super) shutdown: CancellationToken,
-}
-
-/// The HTTP client of all upstreams: it goes where it is configured to and nowhere else, and leaves to
-/// each call how long an answer may take.
-pub(super) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the operator names where it goes, and no stranger does"
-    )]
-    let builder = reqwest::Client::builder();
-    builder
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
-        .build()
-}
-
-impl Connector {
-    /// Connects, on behalf of a client that can do this much.
-    pub(super) async fn connect(
-        &self,
-        capabilities: ClientCapabilities,
-    ) -> Result<Arc<Connection>, String> {
-        let routes = Arc::new(Routes::new(self.changes.clone()));
-        let stop = self.shutdown.child_token();
-        let ended = CancellationToken::new();
-        let client = Client {
-            routes: Arc::clone(&routes),
-            capabilities,
-        };
-        let starting = async {
-            match &self.settings.reach {
-                Reach::Http { url, authorization } => {
-                    let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::clone(url))
-                        .max_concurrent_requests(self.settings.limits.calls.max(16));
-                    if let Some(authorization) = authorization {
-                        let value = header::HeaderValue::from_str(authorization.expose());
-                        let mut value = value.map_err(|_| "its Authorization cannot be sent")?;
-                        value.set_sensitive(true);
-                        config = config.custom_headers([(header::AUTHORIZATION, value)].into());
-                    }
-                    let http = RoutedHttp::new(self.http.clone(), Arc::clone(&routes));
-                    let transport = StreamableHttpClientTransport::with_client(http, config);
-                    let transport = Routed::new(transport, Arc::clone(&routes));
-                    self.serve(client, transport, &stop).await
-                }
-                reach @ Reach::Command { .. } => {
-                    let child_ended = CancellationToken::new();
-                    let spawned = child::spawn(
-                        &self.label,
-                        reach,
-                        stop.clone(),
-                        child_ended.clone(),
-                        &self.tasks,
-                    );
-                    let (stdout, stdin) =
-                        spawned.map_err(|error| format!("its command cannot be run: {error}"))?;
-                    let transport = AsyncRwTransport::new_client(stdout, stdin);
-                    let transport = Routed::new(transport, Arc::clone(&routes));
-                    tokio::select! {
-                        served = self.serve(client, transport, &stop) => served,
-                        () = child_ended.cancelled() => {
-                            Err("its process ended before it answered".to_owned())
-                        }
-                    }
-                }
-            }
-        };
-        let started = match tokio::time::timeout(START_TIMEOUT, starting).await {
-            Ok(Ok(started)) => started,
-            Ok(Err(problem)) => {
-                stop.cancel();
-                return Err(problem);
-            }
-            Err(_) => {
-                stop.cancel();
-                return Err("it does not answer".to_owned());
-            }
-        };
-        let peer = started.peer().clone();
-        let server = peer.peer_info().ok_or("it did not say what it is")?;
-        let (over, stopped) = (ended.clone(), stop.clone());
-        self.tasks.spawn(async move {
-            // However it ends, a child that is still there is of no use.
-            let _ = started.waiting().await;
-            stopped.cancel();
-            over.cancel();
-        });
-        Ok(Arc::new(Connection {
-            peer,
-            routes,
-            server,
-            level: AtomicU8::new(NO_LEVEL),
-            has_schemas: AtomicBool::new(false),
-            users: AtomicUsize::new(0),
-            last_used: Mutex::new(Instant::now()),
-            stop,
-            ended,
-        }))
-    }
-
-    async fn serve<T: Transport<RoleClient> + 'static>(
-        &self,
-        client: Client,
-        transport: Routed<T>,
-        stop: &CancellationToken,
-    ) -> Result<RunningService<RoleClient, Client>, String> {
-        let lifecycle = if self.settings.sessions_only {
-            ClientLifecycleMode::Initialize
-        } else {
-            ClientLifecycleMode::Auto {
-                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
-                legacy_version: Some(ProtocolVersion::V_2025_11_25),
-            }
-        };
-        serve_client_with_lifecycle_and_ct(client, transport, lifecycle, stop.clone())
-            .await
-            .map_err(|error| reason(&error))
-    }
-}
-
-/// Why a connection could not be made, in few words.
-fn reason(error: &ClientInitializeError) -> String {
-    if error.is_authorization_required() {
-        return "it wants to be authorized; see authorization (UPSTREAM_AUTHORIZATION)".to_owned();
-    }
-    match error {
-        ClientInitializeError::ConnectionClosed(_) => {
-            "it closed the connection before it answered".to_owned()
-        }
-        ClientInitializeError::NoCompatibleProtocolVersion { .. } => {
-            "it speaks none of our versions of the protocol".to_owned()
-        }
-        ClientInitializeError::JsonRpcError(error) => {
-            format!("it refused: {}", short(&error.message))
-        }
-        _ => "it cannot be reached, or does not speak MCP".to_owned(),
-    }
-}
-
 /// What others say is not repeated at any length.
 pub(super) fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(200).collect()
@@ -232,6 +57,26 @@ pub(super) struct Sent {
 }
 
 impl Connection {
+    pub(super) fn new(
+        peer: Peer<RoleClient>,
+        routes: Arc<Routes>,
+        server: Arc<ServerPeerInfo>,
+        stop: CancellationToken,
+        ended: CancellationToken,
+    ) -> Self {
+        Self {
+            peer,
+            routes,
+            server,
+            level: AtomicU8::new(NO_LEVEL),
+            has_schemas: AtomicBool::new(false),
+            users: AtomicUsize::new(0),
+            last_used: Mutex::new(Instant::now()),
+            stop,
+            ended,
+        }
+    }
+
     /// Whether the server speaks the stateless revision.
     pub(super) fn is_modern(&self) -> bool {
         !self.server.protocol_version.has_initialize()

@@ -108,7 +108,7 @@ async fn attend(
         tokio::select! {
             () = lease.ended.cancelled() => return Ok(()),
             () = lease.routes.lists_changed.notified() => sleep(SETTLE).await,
-            () = upstream.doubt.notified() => sleep(SETTLE).await,
+            () = upstream.connector.doubt.notified() => sleep(SETTLE).await,
             () = &mut listening => {}
             _ = look.tick() => {}
         }

@@ -11,6 +11,7 @@ mod catalogue;
 mod child;
 mod completing;
 mod connection;
+mod connector;
 mod keeping;
 mod parked;
 mod pool;
@@ -22,17 +23,24 @@ mod transport;
 mod upstream;
 mod watching;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use serde_json::{Map, Value};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     mcp::feature::{Changes, Features},
     model::mcp_upstream::McpUpstream,
 };
-use connection::Connector;
+use connector::{Connector, http_client};
 use prompt::ProxiedPrompt;
 use resource::{Others, ProxiedResource, ProxiedTemplate};
 use tool::ProxiedTool;
@@ -71,15 +79,17 @@ impl McpUpstreams {
     pub fn new(settings: &[McpUpstream], changes: &Changes) -> Result<Self, reqwest::Error> {
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
-        let http = connection::http_client()?;
+        let http = http_client()?;
         let upstreams = settings.iter().map(|settings| {
             Arc::new(Upstream::new(Connector {
                 label: settings.label().into(),
                 settings: settings.clone(),
                 http: http.clone(),
                 changes: changes.clone(),
+                doubt: Notify::new(),
                 tasks: tasks.clone(),
                 shutdown: shutdown.clone(),
+                has_sessions: AtomicBool::new(false),
             }))
         });
         Ok(Self {

@@ -8,8 +8,13 @@ use std::{
 };
 
 use tokio::{sync::watch, time::Instant};
+use tokio_util::sync::CancellationToken;
 
-use super::connection::{Connection, Connector, Lease};
+use super::{
+    connection::{Connection, Lease},
+    connector::Connector,
+    routes::Routes,
+};
 use crate::{
     mcp::feature::{ClientCapabilities, Context},
     model::grant::GrantId,
@@ -159,11 +164,23 @@ impl Pool {
             if failures.count > 1 {
                 tokio::time::sleep_until(failures.until().min(now + LONGEST_PAUSE)).await;
             }
-            let state = match connector.connect(key.capabilities).await {
+            let state = match connector
+                .connect(key.capabilities, key.grant.is_none())
+                .await
+            {
                 Ok(connection) => State::Ready(connection),
                 Err(why) => State::Failed(why.into()),
             };
-            let _ = sender.send(state);
+            let _ = sender.send(state.clone());
+            drop(sender);
+            if let State::Ready(connection) = state
+                && key.grant.is_some()
+            {
+                let (routes, ended) = (Arc::clone(&connection.routes), connection.ended.clone());
+                // Whoever keeps it decides when it ends.
+                drop(connection);
+                tell_changes(&connector, &routes, &ended).await;
+            }
         });
         Ok(state)
     }
@@ -205,6 +222,21 @@ impl Pool {
             }
             keep
         });
+    }
+}
+
+/// Tells of lists that have changed for one person: some servers say so only where it was done. The
+/// lists of everybody are read again too.
+async fn tell_changes(connector: &Connector, routes: &Routes, ended: &CancellationToken) {
+    loop {
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = routes.lists_changed.notified() => {}
+        }
+        for list in routes.changed_lists() {
+            connector.changes.tell(list);
+        }
+        connector.doubt.notify_one();
     }
 }
 

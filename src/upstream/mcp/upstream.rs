@@ -3,14 +3,15 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::{Map, Value};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
     asked::question,
     call::{Driven, Failure, Running, failure, round, with_answers},
     catalogue::Catalogue,
-    connection::{Connector, Lease},
+    connection::Lease,
+    connector::Connector,
     parked::{Owner, Parked},
     pool::{Key, Pool},
     watching::Watching,
@@ -36,8 +37,6 @@ pub(super) struct Upstream {
     pub(super) parked: Parked,
     permits: Arc<Semaphore>,
     known: RwLock<Known>,
-    /// Told when there is reason to look whether it is still there.
-    pub(super) doubt: Notify,
 }
 
 /// What is known of an upstream.
@@ -62,7 +61,6 @@ impl Upstream {
                 catalogue: Arc::default(),
                 down: Some("it has not been reached yet".into()),
             }),
-            doubt: Notify::new(),
             connector,
         }
     }
@@ -89,7 +87,7 @@ impl Upstream {
         let key = Key::of(context, self.settings().shared);
         let lease = self.pool.lease(key).await;
         lease.map_err(|why| {
-            self.doubt.notify_one();
+            self.connector.doubt.notify_one();
             Failure::Unavailable(why.to_string())
         })
     }
@@ -103,7 +101,7 @@ impl Upstream {
     ) -> Result<Value, Failure> {
         let passed = self.pass_on_in_rounds(context, method, params).await;
         if let Err(Failure::Unavailable(_)) = &passed {
-            self.doubt.notify_one();
+            self.connector.doubt.notify_one();
         }
         passed
     }

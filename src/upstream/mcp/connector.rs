@@ -1,0 +1,244 @@
+//! How connections to an upstream are made: over HTTP or to a child process, in whichever revision of the
+//! protocol it speaks.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::http::header;
+use rmcp::{
+    RoleClient,
+    model::ProtocolVersion,
+    service::{
+        ClientInitializeError, ClientLifecycleMode, RunningService,
+        serve_client_with_lifecycle_and_ct,
+    },
+    transport::{
+        StreamableHttpClientTransport, Transport, async_rw::AsyncRwTransport,
+        streamable_http_client::StreamableHttpClientTransportConfig,
+    },
+};
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    asked::Client,
+    child,
+    connection::{Connection, short},
+    routes::Routes,
+    transport::{Routed, RoutedHttp},
+};
+use crate::{
+    mcp::feature::{Changes, ClientCapabilities},
+    model::mcp_upstream::{McpUpstream, Reach},
+};
+
+/// How long the first exchange may take; rmcp waits 10 s for an answer to `server/discover` before it
+/// begins a session instead.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What is wrong with one that takes longer.
+const SILENT: &str = "it does not answer";
+
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often a request may be sent on.
+const MAX_REDIRECTS: usize = 3;
+
+/// How connections to one upstream are made.
+pub(super) struct Connector {
+    pub(super) label: Arc<str>,
+    pub(super) settings: McpUpstream,
+    pub(super) http: reqwest::Client,
+    pub(super) changes: Changes,
+    /// Told when there is reason to look whether it is still there, and what it offers.
+    pub(super) doubt: Notify,
+    /// What has to end before the program does.
+    pub(super) tasks: TaskTracker,
+    pub(super) shutdown: CancellationToken,
+    /// Whether it turned out to speak in sessions.
+    pub(super) has_sessions: AtomicBool,
+}
+
+/// The HTTP client of all upstreams: it goes where it is configured to and nowhere else, and leaves to
+/// each call how long an answer may take.
+pub(super) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the operator names where it goes, and no stranger does"
+    )]
+    let builder = reqwest::Client::builder();
+    builder
+        .redirect(same_origin())
+        .no_proxy()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .build()
+}
+
+/// Servers that send `/mcp` on to `/mcp/` are followed; those that send us elsewhere are not.
+fn same_origin() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let stays = attempt.previous().last().is_some_and(|from| {
+            from.origin() == attempt.url().origin() && attempt.previous().len() <= MAX_REDIRECTS
+        });
+        if stays {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
+}
+
+impl Connector {
+    /// Connects, on behalf of a client that can do this much. `anew`: whether it is found out which
+    /// revision the upstream speaks, even if that is known.
+    pub(super) async fn connect(
+        &self,
+        capabilities: ClientCapabilities,
+        anew: bool,
+    ) -> Result<Arc<Connection>, String> {
+        let has_sessions = self.has_sessions.load(Ordering::Relaxed) && !anew;
+        if self.settings.sessions_only || has_sessions {
+            return self.connect_with(capabilities, Lifecycle::Sessions).await;
+        }
+        let connected = match self.connect_with(capabilities, Lifecycle::Either).await {
+            // Some servers break at a method that they do not know.
+            Err(why) if why != SILENT => self.connect_with(capabilities, Lifecycle::Sessions).await,
+            connected => connected,
+        };
+        if let Ok(connection) = &connected {
+            let has_sessions = !connection.is_modern();
+            self.has_sessions.store(has_sessions, Ordering::Relaxed);
+        }
+        connected
+    }
+
+    async fn connect_with(
+        &self,
+        capabilities: ClientCapabilities,
+        lifecycle: Lifecycle,
+    ) -> Result<Arc<Connection>, String> {
+        let routes = Arc::new(Routes::new(self.changes.clone()));
+        let stop = self.shutdown.child_token();
+        let ended = CancellationToken::new();
+        let client = Client {
+            routes: Arc::clone(&routes),
+            capabilities,
+        };
+        let starting = async {
+            match &self.settings.reach {
+                Reach::Http { url, authorization } => {
+                    let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::clone(url))
+                        .max_concurrent_requests(self.settings.limits.calls.max(16));
+                    if let Some(authorization) = authorization {
+                        let value = header::HeaderValue::from_str(authorization.expose());
+                        let mut value = value.map_err(|_| "its Authorization cannot be sent")?;
+                        value.set_sensitive(true);
+                        config = config.custom_headers([(header::AUTHORIZATION, value)].into());
+                    }
+                    let http = RoutedHttp::new(self.http.clone(), Arc::clone(&routes));
+                    let transport = StreamableHttpClientTransport::with_client(http, config);
+                    let transport = Routed::new(transport, Arc::clone(&routes));
+                    serve(client, transport, lifecycle, &stop).await
+                }
+                reach @ Reach::Command { .. } => {
+                    let child_ended = CancellationToken::new();
+                    let spawned = child::spawn(
+                        &self.label,
+                        reach,
+                        stop.clone(),
+                        child_ended.clone(),
+                        &self.tasks,
+                    );
+                    let (stdout, stdin) =
+                        spawned.map_err(|error| format!("its command cannot be run: {error}"))?;
+                    let transport = AsyncRwTransport::new_client(stdout, stdin);
+                    let transport = Routed::new(transport, Arc::clone(&routes));
+                    tokio::select! {
+                        served = serve(client, transport, lifecycle, &stop) => served,
+                        () = child_ended.cancelled() => {
+                            Err("its process ended before it answered".to_owned())
+                        }
+                    }
+                }
+            }
+        };
+        let started = match tokio::time::timeout(START_TIMEOUT, starting).await {
+            Ok(Ok(started)) => started,
+            Ok(Err(problem)) => {
+                stop.cancel();
+                return Err(problem);
+            }
+            Err(_) => {
+                stop.cancel();
+                return Err(SILENT.to_owned());
+            }
+        };
+        let peer = started.peer().clone();
+        let server = peer.peer_info().ok_or("it did not say what it is")?;
+        let (over, stopped) = (ended.clone(), stop.clone());
+        self.tasks.spawn(async move {
+            // However it ends, a child that is still there is of no use.
+            let _ = started.waiting().await;
+            stopped.cancel();
+            over.cancel();
+        });
+        Ok(Arc::new(Connection::new(peer, routes, server, stop, ended)))
+    }
+}
+
+/// How an upstream is spoken to.
+#[derive(Clone, Copy)]
+enum Lifecycle {
+    /// In sessions.
+    Sessions,
+    /// In 2026-07-28 if it can, else in sessions.
+    Either,
+}
+
+async fn serve<T: Transport<RoleClient> + 'static>(
+    client: Client,
+    transport: Routed<T>,
+    lifecycle: Lifecycle,
+    stop: &CancellationToken,
+) -> Result<RunningService<RoleClient, Client>, String> {
+    let lifecycle = match lifecycle {
+        Lifecycle::Sessions => ClientLifecycleMode::Initialize,
+        Lifecycle::Either => ClientLifecycleMode::Auto {
+            preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            legacy_version: Some(ProtocolVersion::V_2025_11_25),
+        },
+    };
+    serve_client_with_lifecycle_and_ct(client, transport, lifecycle, stop.clone())
+        .await
+        .map_err(|error| reason(&error))
+}
+
+/// Why a connection could not be made, in few words.
+fn reason(error: &ClientInitializeError) -> String {
+    if error.is_authorization_required() {
+        return "it wants to be authorized; see authorization (UPSTREAM_AUTHORIZATION)".to_owned();
+    }
+    match error {
+        ClientInitializeError::ConnectionClosed(_) => {
+            "it closed the connection before it answered".to_owned()
+        }
+        ClientInitializeError::NoCompatibleProtocolVersion { .. } => {
+            "it speaks none of our versions of the protocol".to_owned()
+        }
+        ClientInitializeError::JsonRpcError(error) => {
+            format!("it refused: {}", short(&error.message))
+        }
+        _ => "it cannot be reached, or does not speak MCP".to_owned(),
+    }
+}
