@@ -133,12 +133,12 @@ impl Features {
         };
         let tool = Arc::new(RegisteredTool {
             tool,
+            definition,
             input,
             output,
             header_params,
             requirement,
             described,
-            definition,
         });
         self.tools_by_name.insert(name, Arc::clone(&tool));
         self.tools.push(tool);

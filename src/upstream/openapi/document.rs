@@ -109,11 +109,12 @@ mod tests {
 
     #[test]
     fn a_document_that_grows_when_it_is_read_is_refused() {
-        let mut text = "openapi: 3.0.0\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for n in 1..12 {
+        let lines = (1..12).map(|n| {
             let earlier = vec![format!("*a{}", n - 1); 9].join(", ");
-            text.push_str(&format!("a{n}: &a{n} [{earlier}]\n"));
-        }
+            format!("a{n}: &a{n} [{earlier}]\n")
+        });
+        let text: String = lines.collect();
+        let text = format!("openapi: 3.0.0\na0: &a0 [x, x, x, x, x, x, x, x, x]\n{text}");
         assert!(problem(&text).contains("not YAML"));
     }
 
