@@ -264,7 +264,10 @@ impl Config {
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = RawSettings::gather(flags, environment, directory, &mut errors);
-        let environment = |name: &str| environment(name)?.into_string().ok();
+        let environment = |name: &str| match environment(name) {
+            Some(value) => value.into_string().ok(),
+            None => raw.from_dot_env(name),
+        };
         Self::validate(&raw, &environment, directory, errors)
     }
 
