@@ -30,6 +30,7 @@ mod documentation;
 mod dpop;
 mod every_method;
 mod every_version;
+mod fastapi;
 mod fetch;
 mod gotchas;
 mod hostile_input;
