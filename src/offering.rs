@@ -69,7 +69,7 @@ pub(crate) fn offer(
     for template in &program.templates {
         features.add_template(Arc::clone(template));
     }
-    let left_out = upstream::offer(features, &config.http_tools, apis, surroundings);
+    let left_out = upstream::offer(features, &config.http_tools, apis, surroundings)?;
     let is_configured = !(config.http_tools.is_empty() && config.apis.is_empty());
     if features.has_no_tools() && !is_configured {
         features.add_tool(Arc::new(BestPersonLookerUpper))?;

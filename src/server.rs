@@ -160,6 +160,8 @@ impl ServerBuilder {
     /// Binds the listeners and puts the rooms together.
     pub async fn bind(self) -> Result<Server, ServeError> {
         let mut config = self.config;
+        let client = UpstreamClient::new();
+        let apis = upstream::describe(&config.apis, &client).await?;
         let state = State::open(&config, self.store, self.clock.now()).await?;
         let public = bind(config.listen, "--listen, LISTEN_ADDR").await?;
         let public_addr = public.local_addr()?;
@@ -191,10 +193,9 @@ impl ServerBuilder {
         let shutdown = CancellationToken::new();
         let assertions = state.assertions(&self.clock, &public_url);
         let surroundings = Surroundings {
-            client: UpstreamClient::new(),
+            client,
             assertions: Arc::clone(&assertions),
         };
-        let apis = upstream::describe(&config.apis, &surroundings.client).await?;
         let program = self.program;
         let parts = Parts {
             state,

@@ -266,7 +266,7 @@ impl Config {
         let raw = RawSettings::gather(flags, environment, directory, &mut errors);
         let environment = |name: &str| match environment(name) {
             Some(value) => value.into_string().ok(),
-            None => raw.from_dot_env(name),
+            None => raw.in_dot_env(name),
         };
         Self::validate(&raw, &environment, directory, errors)
     }

@@ -74,7 +74,7 @@ impl RawSettings {
     }
 
     /// What `.env` says of a variable.
-    pub(super) fn from_dot_env(&self, name: &str) -> Option<String> {
+    pub(super) fn in_dot_env(&self, name: &str) -> Option<String> {
         self.dot_env.get(name).cloned()
     }
 
