@@ -21,8 +21,7 @@ impl Document {
         let root: Value = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?
         } else {
-            let options = serde_saphyr::options! { with_snippet: false };
-            serde_saphyr::from_str_with_options(text, options)
+            serde_saphyr::from_str_with_options(text, yaml_options())
                 .map_err(|error| format!("it is not YAML: {error}"))?
         };
         let version = match root.get("openapi") {
@@ -69,8 +68,25 @@ impl Document {
     }
 }
 
+/// YAML 1.2, where `no` is a word; and room for large descriptions, which their size has bounded
+/// already. What grows when it is read is bounded by the parser's own limits.
+fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        budget: serde_saphyr::budget! {
+            max_depth: 128,
+            max_nodes: 4_000_000,
+            max_events: 12_000_000,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn problem(text: &str) -> String {
@@ -95,6 +111,21 @@ mod tests {
         for text in ["openapi: 3.1.1", "openapi: 3.1", "openapi: 3.2.0"] {
             assert!(!Document::parse(text).unwrap().is_3_0, "{text}");
         }
+    }
+
+    #[test]
+    fn yaml_means_what_its_core_schema_says() {
+        let text = "openapi: 3.0.3\nresponses: { 200: a, 4XX: b }\n\
+                    words: [yes, no, on, NO, y, 2020-01-01, 1.0.0, ~x]\nothers: [true, null, ~, 7, 1.5]\n";
+        let document = Document::parse(text).unwrap();
+        let responses = document.get("responses").unwrap();
+        assert_eq!(responses, &json!({ "200": "a", "4XX": "b" }));
+        let words = json!(["yes", "no", "on", "NO", "y", "2020-01-01", "1.0.0", "~x"]);
+        assert_eq!(document.get("words"), Some(&words));
+        assert_eq!(
+            document.get("others"),
+            Some(&json!([true, null, null, 7, 1.5]))
+        );
     }
 
     #[test]
