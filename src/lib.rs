@@ -8,8 +8,8 @@
 //! person at the browser and does not know OAuth; `account` shows that person what is connected. [`store`] knows atomic steps and does not know
 //! HTTP; it has an engine in memory and one over SQLite or Postgres. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
 //! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`dpop`] how a client
-//! proves that it holds a key, [`web`] the manners that all rooms share, [`upstream`] what stands
-//! behind the tools when it is another server. [`config`] is what the
+//! proves that it holds a key, [`web`] the manners that all rooms share. [`upstream`] makes tools of
+//! APIs and MCP servers that are elsewhere; to [`mcp`] they are tools like others. [`config`] is what the
 //! operator wants; only the root turns it into the small settings that rooms get. Who may name
 //! whom is a table in `tests/layering.rs`.
 //!
@@ -22,7 +22,8 @@
 //! in `oauth/consent.rs`, and a code goes back to the client. The client redeems it
 //! (`oauth/token/authorization_code.rs`): the store marks the code, begins a grant and keeps the
 //! digests of its first tokens in one step. With the token the client calls `/mcp` again; the guard
-//! looks it up, `transport.rs` reads the message, `dispatch.rs` finds the method and `tools` do it.
+//! looks it up, `transport.rs` reads the message, `dispatch.rs` finds the method and `tools` do it: here,
+//! or with one request to an API (`upstream/tool.rs`).
 //!
 //! # What always holds
 //!
@@ -33,6 +34,8 @@
 //! - Nothing is used up before the whole request has been checked.
 //! - What strangers can add to is capped. What a person has allowed is never dropped to make room.
 //! - Nobody is sent to an identity provider on behalf of an app that they were not asked about (`identity/providers`).
+//! - An upstream never sees what the client holds. Of a call it gets arguments that fit the tool's
+//!   schema, in their places, and of the person what this server signs.
 //! - No lock is held across an await. Checking a token writes nothing but, once a minute, that it
 //!   was used.
 //!

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
+    config::Config,
     mcp::feature::{
         BestPersonLookerUpper, Changes, Features, Offered, Prompt, RegistryError, Resource,
         ResourceTemplate, Tool,
@@ -33,6 +34,24 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// Those of a configuration, and of what could be read of what it names.
+    pub(crate) fn of(
+        config: &Config,
+        own: &Arc<OwnFeatures>,
+        surroundings: &Surroundings,
+        apis: Vec<Described>,
+        upstreams: &Arc<McpUpstreams>,
+    ) -> Self {
+        Self {
+            scopes: Arc::new(config.scopes.clone()),
+            own: Arc::clone(own),
+            http_tools: config.http_tools.as_slice().into(),
+            apis: apis.into(),
+            surroundings: surroundings.clone(),
+            upstreams: Arc::clone(upstreams),
+        }
+    }
+
     /// Everything that is offered now, and what is left out. Without tools and upstreams it is the
     /// example tool.
     fn gather(&self) -> Result<(Features, Vec<LeftOut>), RegistryError> {
@@ -50,7 +69,7 @@ impl Sources {
             features.add_template(Arc::clone(template));
         }
         let (http_tools, apis) = (&self.http_tools, &self.apis);
-        let left_out = upstream::offer(&mut features, http_tools, apis, &self.surroundings);
+        let left_out = upstream::offer(&mut features, http_tools, apis, &self.surroundings)?;
         let has_apis = !(http_tools.is_empty() && apis.is_empty());
         if features.has_no_tools() && !has_apis && self.upstreams.is_empty() {
             features.add_tool(Arc::new(BestPersonLookerUpper))?;

@@ -48,24 +48,6 @@ pub(crate) enum ReloadError {
     Http(#[from] reqwest::Error),
 }
 
-/// Everything that stands behind tools in a configuration.
-pub(crate) async fn sources(
-    config: &Config,
-    own: &Arc<OwnFeatures>,
-    surroundings: &Surroundings,
-    upstreams: Arc<McpUpstreams>,
-) -> Result<Sources, DescriptionError> {
-    let apis = upstream::describe(&config.apis, &surroundings.client).await?;
-    Ok(Sources {
-        scopes: Arc::new(config.scopes.clone()),
-        own: Arc::clone(own),
-        http_tools: config.http_tools.as_slice().into(),
-        apis: apis.into(),
-        surroundings: surroundings.clone(),
-        upstreams,
-    })
-}
-
 /// Puts rooms in the place of others.
 pub(crate) struct Reloader {
     pub(crate) load: Option<Load>,
@@ -163,13 +145,9 @@ impl Reloader {
             let changes = parts.offered.changes();
             Arc::new(McpUpstreams::new(&config.upstreams, changes)?)
         };
-        let sources = sources(
-            &config,
-            &self.own,
-            &self.surroundings,
-            Arc::clone(&upstreams),
-        );
-        let sources = sources.await?;
+        let surroundings = &self.surroundings;
+        let apis = upstream::describe(&config.apis, &surroundings.client).await?;
+        let sources = Sources::of(&config, &self.own, surroundings, apis, &upstreams);
         // It can be offered, or nothing has happened.
         sources.features()?;
         let are_new = !Arc::ptr_eq(&upstreams, &self.upstreams);

@@ -20,13 +20,13 @@ use crate::{
         feature::{Changes, Prompt, RegistryError, Resource, ResourceTemplate, Tool},
     },
     model::resource::PublicUrl,
-    offering::{Offering, OwnFeatures, Rehearsal},
-    reload::{self, Load, Reloader},
+    offering::{Offering, OwnFeatures, Rehearsal, Sources},
+    reload::{Load, Reloader},
     router,
     state::{KEYS, State, StateError},
     store::{self, KeyRing, MemoryStore, Store},
     tunnel::{self, Tunnel, TunnelError},
-    upstream::{DescriptionError, Surroundings, UpstreamClient, mcp::McpUpstreams},
+    upstream::{self, DescriptionError, Surroundings, UpstreamClient, mcp::McpUpstreams},
     web::fetch::Fetcher,
 };
 
@@ -166,15 +166,18 @@ impl ServerBuilder {
             client: UpstreamClient::new(),
             assertions: state.assertions(&self.clock, &public_url),
         };
-        let upstreams = McpUpstreams::new(&config.upstreams, &self.changes)?;
+        let apis = upstream::describe(&config.apis, &surroundings.client).await?;
+        let upstreams = Arc::new(McpUpstreams::new(&config.upstreams, &self.changes)?);
         let own = Arc::new(self.own);
-        let sources = reload::sources(&config, &own, &surroundings, Arc::new(upstreams));
-        Ok(sources.await?.rehearse()?)
+        let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
+        Ok(sources.rehearse()?)
     }
 
     /// Binds the listeners and puts the rooms together.
     pub async fn bind(self) -> Result<Server, ServeError> {
         let mut config = self.config;
+        let client = UpstreamClient::new();
+        let apis = upstream::describe(&config.apis, &client).await?;
         let state = State::open(&config, self.store, self.clock.now()).await?;
         let public = bind(config.listen, "--listen, LISTEN_ADDR").await?;
         let public_addr = public.local_addr()?;
@@ -209,14 +212,13 @@ impl ServerBuilder {
         config.public_url = Some(public_url.clone());
         let assertions = state.assertions(&self.clock, &public_url);
         let surroundings = Surroundings {
-            client: UpstreamClient::new(),
+            client,
             assertions: Arc::clone(&assertions),
         };
-        let upstreams = McpUpstreams::new(&config.upstreams, &self.changes)?;
-        let upstreams = Arc::new(upstreams);
+        let upstreams = Arc::new(McpUpstreams::new(&config.upstreams, &self.changes)?);
         let own = Arc::new(self.own);
-        let sources = reload::sources(&config, &own, &surroundings, Arc::clone(&upstreams));
-        let offering = Offering::of(sources.await?, self.changes)?;
+        let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
+        let offering = Offering::of(sources, self.changes)?;
         let parts = Parts {
             mcp: Arc::new(McpInternal::new(Arc::clone(&state.states))),
             state,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use remote_mcp_auth::{Rehearsal, Server, config::Config};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::outside;
 
@@ -92,8 +92,8 @@ async fn the_github_rest_api_becomes_tools() {
     let Some(path) = package(test, "@octokit/openapi/generated/api.github.com.json") else {
         return;
     };
-    let text = fs::read_to_string(&path).unwrap();
-    let described: Value = serde_json::from_str(&text).unwrap();
+    let described = fs::read_to_string(&path).unwrap();
+    let described: Value = serde_json::from_str(&described).unwrap();
     let methods = ["get", "put", "post", "delete", "options", "head", "patch"];
     let paths = described["paths"].as_object().unwrap().values();
     let operations: usize = paths
@@ -193,4 +193,99 @@ async fn every_example_in_both_formats_becomes_the_same_tools() {
         }
     }
     assert!(count > 50, "only {count} examples were found");
+}
+
+/// A small description that has some of everything.
+const SOME_OF_EVERYTHING: &str = r##"
+openapi: 3.0.3
+servers: [{ url: "https://{host}/v1", variables: { host: { default: a.example } } }]
+paths:
+  /pets/{id}:
+    parameters: [{ name: id, in: path, required: true, style: label, schema: { type: integer } }]
+    post:
+      operationId: changePet
+      tags: [pets]
+      parameters:
+        - { $ref: "#/components/parameters/Limit" }
+        - { name: f, in: query, content: { application/json: { schema: { type: object } } } }
+      requestBody:
+        required: true
+        content:
+          multipart/form-data:
+            encoding: { icon: { contentType: image/png, style: form, explode: true } }
+            schema: { $ref: "#/components/schemas/Pet" }
+      responses:
+        "200": { content: { application/json: { schema: { $ref: "#/components/schemas/Pet" } } } }
+components:
+  parameters:
+    Limit: { name: limit, in: query, explode: false, schema: { type: array, items: { type: integer, minimum: 1, exclusiveMinimum: true } } }
+  schemas:
+    Pet:
+      allOf:
+        - { type: object, required: [id], properties: { id: { type: integer, readOnly: true } } }
+        - type: object
+          properties:
+            icon: { type: string, format: binary }
+            kind: { type: string, enum: [cat, dog], nullable: true, pattern: "^[a-z]+$", maxLength: 9 }
+            more: { type: object, additionalProperties: { oneOf: [{ type: string }, { $ref: "#/components/schemas/Pet" }] } }
+"##;
+
+/// The same value with another in each place, one after the other.
+fn with_each_place_taken_by(value: &Value, by: &Value) -> Vec<Value> {
+    let mut all = vec![by.clone()];
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                for changed in with_each_place_taken_by(member, by) {
+                    let mut members = members.clone();
+                    members.insert(name.clone(), changed);
+                    all.push(Value::Object(members));
+                }
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                for changed in with_each_place_taken_by(item, by) {
+                    let mut items = items.clone();
+                    items[index] = changed;
+                    all.push(Value::Array(items));
+                }
+            }
+        }
+        _ => {}
+    }
+    all
+}
+
+#[tokio::test]
+async fn whatever_stands_anywhere_in_a_description_nothing_breaks() {
+    let whole: Value = serde_saphyr::from_str(SOME_OF_EVERYTHING).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("openapi.json");
+    let (mut sound, mut refused) = (0, 0);
+    for by in [
+        json!(null),
+        json!(true),
+        json!(7),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!(["x"]),
+    ] {
+        for changed in with_each_place_taken_by(&whole, &by) {
+            fs::write(&path, changed.to_string()).unwrap();
+            match converted(&path).await {
+                Ok(offering) => {
+                    assert_sound(&offering);
+                    sound += 1;
+                }
+                Err(_) => refused += 1,
+            }
+        }
+    }
+    // Only what is no description at all is refused.
+    assert!(
+        sound > 400 && refused < 30,
+        "{sound} sound, {refused} refused"
+    );
 }

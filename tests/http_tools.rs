@@ -158,12 +158,11 @@ async fn no_argument_leaves_its_place() {
     ] {
         let before = api.received().len();
         let result = client.call("get_pet", &json!({ "id": id })).await;
-        match expected {
-            Some(line) => assert_eq!(api.last().line(), line),
-            None => {
-                failure(&result);
-                assert_eq!(api.received().len(), before, "{id} was asked for");
-            }
+        if let Some(line) = expected {
+            assert_eq!(api.last().line(), line);
+        } else {
+            failure(&result);
+            assert_eq!(api.received().len(), before, "{id} was asked for");
         }
     }
 }

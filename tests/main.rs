@@ -34,6 +34,7 @@ mod dpop;
 mod every_method;
 mod every_version;
 mod fake_provider;
+mod fastapi;
 mod fetch;
 mod gateway;
 mod gateway_bridges;

@@ -1,9 +1,11 @@
 //! APIs that describe themselves: which tools there are, what the API gets, and what the model does.
 
+use axum::{Router, routing};
 use serde_json::{Value, json};
 
 use crate::support::{
-    Api, Browser, Launch, McpClient, OAuthClient, Received, Reply, TestServer, Tokens, connect,
+    Api, Browser, Launch, McpClient, OAuthClient, Received, Reply, TestServer, TlsSite, Tokens,
+    connect,
 };
 
 const VERSION: &str = "2025-11-25";
@@ -519,4 +521,35 @@ fn a_mistake_is_named_with_file_line_and_key() {
         );
         assert!(ended.stderr.contains(said), "{said}: {ended:#?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_over_tls_must_be_who_it_says() {
+    let description = json!({
+        "openapi": "3.1.0",
+        "paths": { "/pets": { "get": { "operationId": "listPets" } } },
+    });
+    let routes = Router::new()
+        .route("/openapi.json", routing::get(description.to_string()))
+        .route("/pets", routing::get(json!(["Ada"]).to_string()));
+    let site = TlsSite::start(routes).await;
+    let file = format!("[[apis]]\ndocument = \"{}\"\n", site.url("/openapi.json"));
+    let launch = || {
+        Launch::serving()
+            .file("server.toml", &file)
+            .env("CONFIG_FILE", "server.toml")
+    };
+    let ended = launch().run();
+    assert_eq!(ended.code, Some(1), "{ended:#?}");
+    assert!(ended.stderr.contains("cannot be reached"), "{ended:#?}");
+
+    let authority = site.authority();
+    let program = launch()
+        .env("SSL_CERT_FILE", authority.to_str().unwrap())
+        .start();
+    let site = program.site();
+    let token = connect(&site).await.tokens.access;
+    let client = McpClient::initialized(&site, &token, VERSION).await;
+    let result = client.call("listPets", &json!({})).await;
+    assert_eq!(result["content"][0]["text"], r#"["Ada"]"#);
 }

@@ -77,8 +77,7 @@ async fn a_credential_is_in_no_line_of_the_log() {
     );
     let program = Launch::serving()
         .file("server.toml", &file)
-        .env("CONFIG_FILE", "server.toml")
-        .env("API_KEY", "swordfish-1")
+        .file(".env", "CONFIG_FILE=server.toml\nAPI_KEY=swordfish-1\n")
         .env("RUST_LOG", "trace")
         .start();
     let site = program.site();

@@ -295,7 +295,10 @@ impl Config {
     ) -> Result<Self, ConfigErrors> {
         let mut errors = Vec::new();
         let raw = RawSettings::gather(flags, environment, directory, &mut errors);
-        let environment = |name: &str| environment(name)?.into_string().ok();
+        let environment = |name: &str| match environment(name) {
+            Some(value) => value.into_string().ok(),
+            None => raw.in_dot_env(name),
+        };
         let mut config = Self::validate(&raw, &environment, directory, errors)?;
         config.files = files(&raw, directory, &config.apis);
         Ok(config)

@@ -48,6 +48,8 @@ pub(super) struct RawValue {
 pub(super) struct RawSettings {
     values: HashMap<&'static str, RawValue>,
     tables: HashMap<&'static str, Vec<Table>>,
+    /// All of `.env`: secrets that tables name are there too.
+    dot_env: HashMap<String, String>,
 }
 
 /// Tables of the file that come in any number.
@@ -71,6 +73,11 @@ impl RawSettings {
     /// The tables of one of the names in [`TABLES`].
     pub(super) fn tables(&self, name: &str) -> &[Table] {
         self.tables.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// What `.env` says of a variable.
+    pub(super) fn in_dot_env(&self, name: &str) -> Option<String> {
+        self.dot_env.get(name).cloned()
     }
 
     /// From pairs of key and value; a program's own way to configure a server.
@@ -118,6 +125,7 @@ impl RawSettings {
                 raw.set(setting, text, source);
             }
         }
+        raw.dot_env = dot_env;
         if let Some(file) = raw.get(CONFIG_FILE.key).cloned() {
             raw.read_file(directory, &file, errors);
         }

@@ -8,6 +8,7 @@ mod answer;
 mod assertion;
 mod client;
 mod declared;
+mod identity;
 pub mod mcp;
 mod message;
 mod offer;

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, fmt};
 
 use super::{declared, openapi::Described, site::Surroundings};
-use crate::{mcp::feature::Features, model::api::HttpTool};
+use crate::{
+    mcp::feature::{Features, RegistryError},
+    model::api::HttpTool,
+};
 
 /// Something that the configuration or a description speaks of, and that is not offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,25 +25,20 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Offers the tools that the operator declared and those of the APIs; tells what is left out. Done
-/// with another configuration, it offers what that says, and nothing else has to be remembered.
+/// Offers the tools that the operator declared, of which each must be one, and those of the APIs; of
+/// these it tells what is left out. Done with another configuration, it offers what that says, and
+/// nothing else has to be remembered.
 pub fn offer(
     features: &mut Features,
     http_tools: &[HttpTool],
     apis: &[Described],
     surroundings: &Surroundings,
-) -> Vec<LeftOut> {
+) -> Result<Vec<LeftOut>, RegistryError> {
     let mut left_out = Vec::new();
     let mut names: HashSet<String> = features.tool_names().map(str::to_owned).collect();
     names.extend(http_tools.iter().map(|tool| tool.name.clone()));
     for declared in http_tools {
-        if let Err(error) = features.add_tool(declared::tool(declared, surroundings)) {
-            left_out.push(LeftOut {
-                api: "http_tools".to_owned(),
-                what: declared.name.clone(),
-                why: error.to_string(),
-            });
-        }
+        features.add_tool(declared::tool(declared, surroundings))?;
     }
     for described in apis {
         let (tools, not_converted) = described.tools(surroundings, &mut names);
@@ -56,5 +54,5 @@ pub fn offer(
             }
         }
     }
-    left_out
+    Ok(left_out)
 }

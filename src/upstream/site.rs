@@ -4,17 +4,18 @@ use std::{fmt, sync::Arc};
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, Method},
 };
 
 use super::{
     answer::{self, Wanted},
     assertion::Assertions,
     client::{Call, UpstreamClient, UpstreamError},
+    identity::{self, NoKey},
 };
 use crate::{
     mcp::feature::{Context, ToolResult},
-    model::api::{BaseUrl, Manner, UpstreamIdentity},
+    model::api::{BaseUrl, Manner},
 };
 
 /// The longest answer that is read, in bytes. Fields are chosen from the whole of it.
@@ -56,12 +57,12 @@ impl Site {
         structured: bool,
     ) -> ToolResult {
         let method = prepared.method.clone();
-        let Some(call) = self.call(prepared, context) else {
-            tracing::error!(
-                upstream = self.name,
-                "there is no key to sign assertions with"
-            );
-            return ToolResult::error("This server cannot say who you are at the moment.");
+        let call = match self.call(prepared, context) {
+            Ok(call) => call,
+            Err(error) => {
+                tracing::error!(upstream = self.name, "{error}");
+                return ToolResult::error("This server cannot say who you are at the moment.");
+            }
         };
         match self.surroundings.client.send(call).await {
             Ok(answer) => {
@@ -79,7 +80,7 @@ impl Site {
         }
     }
 
-    fn call(&self, prepared: Prepared, context: &Context) -> Option<Call> {
+    fn call(&self, prepared: Prepared, context: &Context) -> Result<Call, NoKey> {
         let Prepared {
             method,
             target,
@@ -87,18 +88,16 @@ impl Site {
             body,
         } = prepared;
         for (name, value) in &self.manner.headers {
-            set(&mut headers, name, value.expose());
+            identity::set(&mut headers, name, value.expose());
         }
-        match &self.manner.identity {
-            UpstreamIdentity::None => {}
-            UpstreamIdentity::Header { name, value } => set(&mut headers, name, value.expose()),
-            UpstreamIdentity::Assertion { header, audience } => {
-                let audience = audience.as_deref().unwrap_or_else(|| self.origin.origin());
-                let assertion = self.surroundings.assertions.about(context, audience)?;
-                set(&mut headers, header, &format!("Bearer {assertion}"));
-            }
-        }
-        Some(Call {
+        identity::tell(
+            &mut headers,
+            &self.manner.identity,
+            &self.surroundings.assertions,
+            self.origin.origin(),
+            context,
+        )?;
+        Ok(Call {
             method,
             origin: self.origin.clone(),
             target,
@@ -107,14 +106,6 @@ impl Site {
             timeout: self.manner.timeout,
             max_answer: MAX_ANSWER,
         })
-    }
-}
-
-/// Sets a header that the configuration has been checked for.
-fn set(headers: &mut HeaderMap, name: &str, value: &str) {
-    if let (Ok(name), Ok(mut value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-        value.set_sensitive(true);
-        headers.insert(name, value);
     }
 }
 

@@ -138,15 +138,18 @@ async fn serve(
     while let Some(received) = read(&mut stream, &mut unread).await {
         kept.lock().expect("no panic").push(received.clone());
         let reply = answer(&received);
-        let mut head = format!("HTTP/1.1 {} Said\r\n", reply.status);
-        for (name, value) in &reply.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
+        let mut lines = vec![format!("HTTP/1.1 {} Said", reply.status)];
+        lines.extend(
+            reply
+                .headers
+                .iter()
+                .map(|(name, value)| format!("{name}: {value}")),
+        );
         let mut headers = reply.headers.iter();
         if !headers.any(|(name, _)| name == "content-length") {
-            head.push_str(&format!("content-length: {}\r\n", reply.body.len()));
+            lines.push(format!("content-length: {}", reply.body.len()));
         }
-        head.push_str("\r\n");
+        let head = lines.join("\r\n") + "\r\n\r\n";
         let is_head = received.line().starts_with("HEAD ");
         let body: &[u8] = if is_head { &[] } else { &reply.body };
         if stream

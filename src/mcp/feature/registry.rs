@@ -159,12 +159,12 @@ impl Features {
         let tool = Arc::new(RegisteredTool {
             tool,
             is_listed,
+            definition,
             input,
             output,
             header_params,
             requirement,
             described,
-            definition,
         });
         self.tools_by_name.insert(name, Arc::clone(&tool));
         self.tools.push(tool);

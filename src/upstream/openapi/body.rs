@@ -246,7 +246,7 @@ impl Member {
             "--{boundary}\r\nContent-Disposition: form-data; name=\"{quoted}\"{filename}\r\n"
         );
         if let Some(content_type) = self.content_type.as_deref().or(usual) {
-            head.push_str(&format!("Content-Type: {content_type}\r\n"));
+            head = format!("{head}Content-Type: {content_type}\r\n");
         }
         body.extend_from_slice(head.as_bytes());
         body.extend_from_slice(b"\r\n");
@@ -278,6 +278,10 @@ fn decoded(name: &str, value: &Value) -> Result<Bytes, String> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values are written where they are passed"
+)]
 mod tests {
     use serde_json::json;
 

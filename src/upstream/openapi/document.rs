@@ -21,8 +21,7 @@ impl Document {
         let root: Value = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?
         } else {
-            let options = serde_saphyr::options! { with_snippet: false };
-            serde_saphyr::from_str_with_options(text, options)
+            serde_saphyr::from_str_with_options(text, yaml_options())
                 .map_err(|error| format!("it is not YAML: {error}"))?
         };
         let version = match root.get("openapi") {
@@ -69,8 +68,25 @@ impl Document {
     }
 }
 
+/// YAML 1.2, where `no` is a word; and room for large descriptions, which their size has bounded
+/// already. What grows when it is read is bounded by the parser's own limits.
+fn yaml_options() -> serde_saphyr::Options {
+    serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        leading_zero_numbers_as_strings: true,
+        budget: serde_saphyr::budget! {
+            max_depth: 128,
+            max_nodes: 4_000_000,
+            max_events: 12_000_000,
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn problem(text: &str) -> String {
@@ -98,6 +114,21 @@ mod tests {
     }
 
     #[test]
+    fn yaml_means_what_its_core_schema_says() {
+        let text = "openapi: 3.0.3\nresponses: { 200: a, 4XX: b }\n\
+                    words: [yes, no, on, NO, y, 2020-01-01, 1.0.0, ~x]\nothers: [true, null, ~, 7, 1.5]\n";
+        let document = Document::parse(text).unwrap();
+        let responses = document.get("responses").unwrap();
+        assert_eq!(responses, &json!({ "200": "a", "4XX": "b" }));
+        let words = json!(["yes", "no", "on", "NO", "y", "2020-01-01", "1.0.0", "~x"]);
+        assert_eq!(document.get("words"), Some(&words));
+        assert_eq!(
+            document.get("others"),
+            Some(&json!([true, null, null, 7, 1.5]))
+        );
+    }
+
+    #[test]
     fn what_is_no_description_is_named() {
         assert!(problem("swagger: '2.0'").contains("Swagger 2.0"));
         assert!(problem("openapi: 4.0.0").contains("OpenAPI 4.0.0"));
@@ -109,11 +140,12 @@ mod tests {
 
     #[test]
     fn a_document_that_grows_when_it_is_read_is_refused() {
-        let mut text = "openapi: 3.0.0\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for n in 1..12 {
+        let lines = (1..12).map(|n| {
             let earlier = vec![format!("*a{}", n - 1); 9].join(", ");
-            text.push_str(&format!("a{n}: &a{n} [{earlier}]\n"));
-        }
+            format!("a{n}: &a{n} [{earlier}]\n")
+        });
+        let text: String = lines.collect();
+        let text = format!("openapi: 3.0.0\na0: &a0 [x, x, x, x, x, x, x, x, x]\n{text}");
         assert!(problem(&text).contains("not YAML"));
     }
 

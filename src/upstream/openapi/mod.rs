@@ -1,5 +1,6 @@
 //! APIs that describe themselves (OpenAPI 3.0 and 3.1): their operations become tools.
 
+mod arguments;
 mod body;
 mod document;
 mod keywords;

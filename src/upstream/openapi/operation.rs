@@ -2,23 +2,23 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
 use super::{
-    body::{self, Body, Kind},
+    arguments::Arguments,
+    body,
     document::Document,
-    keywords::{described, shortened},
-    naming::{self, argument_name, unique},
+    keywords::shortened,
+    naming::{self, unique},
     output,
-    parameter::{self, Parameter, Place, any_text},
-    plan::{BodyArguments, BodyPlan, Piece, Placed, RequestPlan, literal},
-    schema::{Schemas, types},
+    parameter::{self, Parameter, Place},
+    plan::{BodyPlan, Piece, Placed, RequestPlan, literal},
     server,
 };
 use crate::{
     mcp::feature::ToolDefinition,
     model::{
-        api::{Api, BaseUrl, Method},
+        api::{Api, BaseUrl, Method, Selector},
         scope::Scope,
     },
     upstream::{declared::method as http_method, tool::annotations},
@@ -90,7 +90,7 @@ impl Operation<'_> {
     }
 
     /// Whether one of the selectors means it.
-    pub(super) fn is_selected_by(&self, selectors: &[crate::model::api::Selector]) -> bool {
+    pub(super) fn is_selected_by(&self, selectors: &[Selector]) -> bool {
         let tags = self.value.get("tags").and_then(Value::as_array);
         let tags: Vec<&str> = tags
             .into_iter()
@@ -119,9 +119,9 @@ impl Operation<'_> {
         let base = server::of(document, api, self.item, self.value, fetched_from)?;
         let mut omissions = Vec::new();
         let mut parameters = parameter::read(document, self.item, self.value, &mut omissions);
-        let places = parameter::places(self.path);
-        parameters.retain(|p| p.place != Place::Path || places.contains(&p.name));
-        for name in &places {
+        let in_path = parameter::places(self.path);
+        parameters.retain(|p| p.place != Place::Path || in_path.contains(&p.name));
+        for name in &in_path {
             let is_described = |p: &Parameter<'_>| p.place == Place::Path && p.name == *name;
             if !parameters.iter().any(is_described) {
                 parameters.insert(0, parameter::undescribed(name));
@@ -163,15 +163,14 @@ impl Operation<'_> {
     fn name(&self, api: &Api, names: &mut HashSet<String>) -> String {
         let place = format!("{} {}", self.method.as_str(), self.path);
         let renamed = self.id().and_then(|id| api.rename.get(id));
-        let name = match renamed.or_else(|| api.rename.get(&place)) {
-            Some(name) => naming::tool_name("", name),
-            None => match self.id() {
-                Some(id) => naming::tool_name(&api.prefix, id),
-                None => {
-                    let place = naming::of_place(self.method.as_str(), self.path);
-                    naming::tool_name(&api.prefix, &place)
-                }
-            },
+        let renamed = renamed.or_else(|| api.rename.get(&place));
+        let name = if let Some(name) = renamed {
+            naming::tool_name("", name)
+        } else if let Some(id) = self.id() {
+            naming::tool_name(&api.prefix, id)
+        } else {
+            let place = naming::of_place(self.method.as_str(), self.path);
+            naming::tool_name(&api.prefix, &place)
         };
         unique(&name, names)
     }
@@ -235,196 +234,6 @@ impl Operation<'_> {
             query: in_place(Place::Query).collect(),
             headers: in_place(Place::Header).collect(),
             body,
-        }
-    }
-}
-
-/// The arguments of a tool, as they come together.
-struct Arguments<'a> {
-    document: &'a Document,
-    schemas: Schemas<'a>,
-    properties: Map<String, Value>,
-    required: Vec<String>,
-    taken: HashSet<String>,
-}
-
-impl<'a> Arguments<'a> {
-    fn new(document: &'a Document) -> Self {
-        Self {
-            document,
-            schemas: Schemas::new(document),
-            properties: Map::new(),
-            required: Vec::new(),
-            taken: HashSet::new(),
-        }
-    }
-
-    /// A name that nobody has. Whoever comes second says where it belongs.
-    fn name(&mut self, wanted: &str, place: &str) -> String {
-        let plain = argument_name(wanted);
-        if self.taken.insert(plain.clone()) {
-            return plain;
-        }
-        unique(&argument_name(&format!("{place}_{plain}")), &mut self.taken)
-    }
-
-    fn add(&mut self, name: &str, schema: Value, description: Option<&str>, required: bool) {
-        let mut schema = schema;
-        let description = description.and_then(|text| described(text, 300));
-        if let (Some(description), Value::Object(members)) = (description, &mut schema) {
-            members.insert("description".to_owned(), description);
-        }
-        self.properties.insert(name.to_owned(), schema);
-        if required {
-            self.required.push(name.to_owned());
-        }
-    }
-
-    fn parameter(&mut self, parameter: &Parameter<'_>) -> String {
-        let name = self.name(parameter.name, parameter.place.as_str());
-        let schema = match parameter.schema {
-            Some(schema) => self.schemas.convert(schema),
-            None => any_text(),
-        };
-        self.add(&name, schema, parameter.description, parameter.required);
-        name
-    }
-
-    /// The arguments that make the body: its members, or all of it.
-    fn body(&mut self, body: &Body<'_>) -> BodyPlan {
-        let converted = match (body.kind, body.schema) {
-            (Kind::Bytes, _) => json!({ "type": "string", "contentEncoding": "base64" }),
-            (Kind::Text, None) => any_text(),
-            (_, Some(schema)) => self.schemas.convert(schema),
-            (_, None) => json!({}),
-        };
-        let is_file = |name: &str| {
-            body.kind == Kind::Multipart && is_file(self.document, body.schema, name, 0)
-        };
-        let members = match members_of(&converted) {
-            Some(members) => members.clone(),
-            None => {
-                let known = body
-                    .schema
-                    .and_then(|schema| self.document.resolve(schema)?.get("properties"));
-                let known = known.and_then(Value::as_object);
-                let known: Vec<String> = known
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, _)| name.clone())
-                    .collect();
-                let writer = body.writer(is_file, &known);
-                let name = self.name("body", "request");
-                self.add(&name, converted, body.description, body.required);
-                return BodyPlan {
-                    writer,
-                    required: body.required,
-                    arguments: BodyArguments::Whole(name),
-                };
-            }
-        };
-        let names: Vec<String> = members.keys().cloned().collect();
-        let writer = body.writer(is_file, &names);
-        let files: Vec<&String> = names.iter().filter(|name| is_file(name)).collect();
-        let needed = converted.get("required").and_then(Value::as_array);
-        let needed: Vec<&str> = needed
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        let mut arguments = Vec::new();
-        for (member, mut schema) in members {
-            if files.contains(&&member) {
-                in_base64(&mut schema);
-            }
-            let name = self.name(&member, "body");
-            let required = body.required && needed.contains(&member.as_str());
-            self.add(&name, schema, None, required);
-            arguments.push((name, member));
-        }
-        BodyPlan {
-            writer,
-            required: body.required,
-            arguments: BodyArguments::Members(arguments),
-        }
-    }
-
-    fn schema(mut self, omissions: &mut Vec<String>) -> Value {
-        let definitions = self.schemas.definitions();
-        omissions.extend(self.schemas.omissions.iter().map(|&o| o.to_owned()));
-        let mut schema = json!({
-            "type": "object",
-            "properties": self.properties,
-            "additionalProperties": false,
-        });
-        if let Value::Object(members) = &mut schema {
-            if !self.required.is_empty() {
-                members.insert("required".to_owned(), json!(self.required));
-            }
-            if !definitions.is_empty() {
-                members.insert("$defs".to_owned(), Value::Object(definitions));
-            }
-        }
-        schema
-    }
-}
-
-/// The members of an object that can stand beside the parameters: one that says nothing about them
-/// together but which are required.
-fn members_of(schema: &Value) -> Option<&Map<String, Value>> {
-    const HARMLESS: [&str; 8] = [
-        "type",
-        "properties",
-        "required",
-        "description",
-        "default",
-        "minProperties",
-        "maxProperties",
-        "additionalProperties",
-    ];
-    let members = schema.as_object()?;
-    let properties = members.get("properties")?.as_object()?;
-    let is_plain = members.keys().all(|name| HARMLESS.contains(&name.as_str()))
-        && matches!(types(schema).as_slice(), ["object"] | [_, _, _, _, _, _, _])
-        && matches!(
-            members.get("additionalProperties"),
-            None | Some(Value::Bool(false))
-        );
-    (is_plain && !properties.is_empty()).then_some(properties)
-}
-
-/// Whether a member of a form is bytes: `format: binary` in 3.0, `contentMediaType` in 3.1. A list
-/// of such is several.
-fn is_file(document: &Document, schema: Option<&Value>, name: &str, depth: usize) -> bool {
-    let Some(schema) = schema.and_then(|schema| document.resolve(schema)) else {
-        return false;
-    };
-    let is_binary = |schema: &Value| {
-        schema.get("format") == Some(&json!("binary"))
-            || (schema.get("contentMediaType").is_some() && schema.get("contentEncoding").is_none())
-    };
-    let member = schema
-        .get("properties")
-        .and_then(|members| members.get(name));
-    let member = member.and_then(|member| document.resolve(member));
-    let items = member.and_then(|member| document.resolve(member.get("items")?));
-    if member.into_iter().chain(items).any(is_binary) {
-        return true;
-    }
-    let parts = schema.get("allOf").and_then(Value::as_array);
-    let mut parts = parts.into_iter().flatten();
-    depth < 4 && parts.any(|part| is_file(document, Some(part), name, depth + 1))
-}
-
-/// A text that stands for bytes.
-fn in_base64(schema: &mut Value) {
-    let Some(members) = schema.as_object_mut() else {
-        return;
-    };
-    match members.get_mut("items") {
-        Some(items) => in_base64(items),
-        None => {
-            members.insert("contentEncoding".to_owned(), json!("base64"));
         }
     }
 }

@@ -145,6 +145,10 @@ fn member(
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values are written where they are passed"
+)]
 mod tests {
     use super::*;
     use crate::mcp::feature::schema_problem;

@@ -145,17 +145,17 @@ impl<'a> Schemas<'a> {
         }
         keywords::exclusive_limits(members, &mut schema);
         match members.get("items") {
-            None => {}
             // A tuple, as JSON Schema wrote it until 2019.
+            Some(Value::Array(tuple)) if schema.contains_key("prefixItems") || tuple.is_empty() => {
+            }
             Some(Value::Array(tuple)) => {
-                if !tuple.is_empty() && !schema.contains_key("prefixItems") {
-                    let tuple = tuple.iter().map(|schema| self.at(schema, depth + 1));
-                    schema.insert("prefixItems".to_owned(), tuple.collect());
-                }
+                let tuple = tuple.iter().map(|schema| self.at(schema, depth + 1));
+                schema.insert("prefixItems".to_owned(), tuple.collect());
             }
             Some(items) => {
                 schema.insert("items".to_owned(), self.at(items, depth + 1));
             }
+            None => {}
         }
         if let Some(Value::Array(parts)) = members.get("allOf") {
             self.all_of(parts, &hidden, &mut schema, depth);
@@ -298,6 +298,10 @@ pub(super) fn types(schema: &Value) -> Vec<&str> {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "values are written where they are passed"
+)]
 mod tests {
     use super::*;
     use crate::mcp::feature::schema_problem;
