@@ -178,8 +178,13 @@ fn the_store_is_never_given_a_secret() {
         for (path, code) in code_in(&source.join(room)) {
             for names in code.split("secret::").skip(1).map(named_first) {
                 for name in names {
-                    // Of the server's own keys every replica needs the whole.
-                    let is_allowed = ["Digest", "DigestMap", "ServerKey"].contains(&name);
+                    // Of the server's own keys every replica needs the whole. What a provider
+                    // knows us by is part of its description, and of nothing that is kept.
+                    let is_allowed = match name {
+                        "Digest" | "DigestMap" | "PasswordHash" | "ServerKey" => true,
+                        "ProviderSecret" => path.ends_with("model/provider.rs"),
+                        _ => false,
+                    };
                     assert!(is_allowed, "{path} names {name}");
                     named.insert(name.to_owned());
                 }
