@@ -20,6 +20,7 @@ use crate::{
         authorization::{CodeGrant, PendingAuthorization},
         client::Client,
         client_document::DocumentUrl,
+        scope::ScopeSet,
     },
     secret::{AuthorizationCode, BrowserId, Digest, PendingId},
     store::{Consent, StoreError},
@@ -149,13 +150,17 @@ async fn ask(
     }
     // They were asked before they went to sign in.
     let allowed = consent::answered_before(&person, id.expose(), params);
-    if allowed.is_some_and(|allowed| allowed == what_is_asked(&client, pending)) {
+    if let Some(scopes) = allowed.and_then(|allowed| allowed_before(&client, allowed)) {
         let now = oauth.clock.now();
         let taken = oauth.store.take_pending(&id.digest(), browser, now).await?;
-        return match taken {
-            Some(pending) => decide(oauth, &person, &client, &pending, true).await,
-            None => Ok(problem::no_open_request()),
+        let Some(pending) = taken else {
+            return Ok(problem::no_open_request());
         };
+        let granted = PendingAuthorization {
+            scopes: pending.scopes.intersection(&scopes),
+            ..(*pending).clone()
+        };
+        return decide(oauth, &person, &client, &granted, true).await;
     }
     Ok(with_prompt(oauth, id, &client, pending, |prompt| {
         prompt.ask(&person)
@@ -199,11 +204,18 @@ fn before_sign_in<'a>(oauth: &'a OAuthState, params: &'a Params) -> Option<Next<
     })
 }
 
-/// What a person is asked to allow, for comparison: whoever was asked something else has not allowed
-/// this.
-fn what_is_asked(client: &Client, pending: &PendingAuthorization) -> String {
+/// What was allowed before signing in, in words for [`allowed_before`].
+fn allowing(client: &Client, scopes: &ScopeSet) -> String {
     let appearance = client.appearance().to_base64url();
-    format!("{appearance} {}", pending.scopes)
+    format!("{appearance} {scopes}")
+}
+
+/// The scopes that were allowed before signing in. Whoever was shown another name has not allowed
+/// this one.
+fn allowed_before(client: &Client, allowed: &str) -> Option<ScopeSet> {
+    let (appearance, scopes) = allowed.split_once(' ')?;
+    let is_this_one = appearance == client.appearance().to_base64url();
+    is_this_one.then(|| ScopeSet::parse(scopes))
 }
 
 /// Shows the question.
@@ -360,7 +372,7 @@ async fn answer_before_sign_in(
     let leaving = Leaving {
         provider: next.provider,
         return_to: &back_to(id),
-        allowed: Some(what_is_asked(&client, pending)),
+        allowed: Some(allowing(&client, &pending.scopes)),
         anew: next.again,
         address: oauth.identity.address(connection, headers),
     };
