@@ -290,26 +290,37 @@ impl fmt::Debug for Passcode {
     }
 }
 
-/// A token of somebody else's: what a person's identity provider gave us to call its APIs with.
-#[derive(Clone)]
-pub struct ProvidedToken(Box<str>);
+macro_rules! foreign_secret {
+    ($($(#[$doc:meta])* $name:ident;)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone)]
+        pub struct $name(Box<str>);
 
-impl ProvidedToken {
-    /// What the provider sent.
-    pub fn received(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
-    }
+        impl $name {
+            /// What somebody else made.
+            pub fn received(text: impl Into<Box<str>>) -> Self {
+                Self(text.into())
+            }
 
-    /// The token itself, for the API that it opens.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
+            /// The secret itself, for whom it is meant.
+            pub fn expose(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "([redacted])"))
+            }
+        }
+    )+};
 }
 
-impl fmt::Debug for ProvidedToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ProvidedToken([redacted])")
-    }
+foreign_secret! {
+    /// What a person's identity provider gave us to call its APIs with.
+    ProvidedToken;
+    /// What shows an identity provider that we are its client. The operator sets it; it is never kept.
+    ProviderSecret;
 }
 
 /// What a person signs in with. It is typed, so it is normalised: “é” is one character or two

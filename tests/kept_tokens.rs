@@ -5,16 +5,20 @@ use std::{sync::Arc, time::Duration};
 use futures_util::future::join_all;
 use remote_mcp_auth::{
     access::{ProvidedTokenError, ProvidedTokens},
+    clock::{Clock as _, SystemClock},
     model::user::UserId,
     secret::ProvidedToken,
+    web::fetch::{FetchAllow, FetchSettings, Fetcher},
 };
 use serde_json::json;
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
-    fake_provider::{FakeProvider, sign_in},
-    support::{Browser, OAuthClient, TestServer, Tokens, postgres},
+    fake_provider::{FakeProvider, SECRET, leave, sign_in},
+    support::{
+        Browser, OAuthClient, TestServer, Tokens, config_file, postgres, provider::IdentityProvider,
+    },
 };
 
 const KEPT: &str = "anyone = true\nkeep_tokens = true";
@@ -238,4 +242,43 @@ async fn whoever_has_the_database_has_no_tokens_and_keys_may_change() {
     server.admin().post("/keys").send().await.expect(204);
     server.advance(Duration::from_mins(30));
     assert_eq!(token(&server, &ada(&provider)).await, "access 1");
+}
+
+#[tokio::test]
+async fn a_real_provider_gives_tokens_that_outlast_the_sign_in() {
+    let story_is = "tokens of a real provider";
+    let redirect_uri = "https://mcp.example.com/sign-in/idp/callback";
+    let settings = json!({});
+    let Some(mut provider) = IdentityProvider::start(story_is, redirect_uri, settings).await else {
+        return;
+    };
+    let config = config_file(&format!(
+        "public_url = \"https://mcp.example.com\"\n[[sign_in_providers]]\nid = \"idp\"\n\
+         issuer = \"{}\"\nclient_id = \"us\"\nclient_secret = \"{}\"\n{KEPT}",
+        provider.issuer, SECRET,
+    ));
+    let fetcher = Fetcher::with(FetchSettings {
+        certificates: Some(provider.authority().into()),
+        ..FetchSettings::new(FetchAllow::new(vec!["localhost".to_owned()], Vec::new()))
+    });
+    let server = TestServer::configured(config, |builder| builder.fetcher(fetcher)).await;
+    // The provider knows what time it is.
+    let ahead = SystemClock.now().as_secs() - server.now();
+    server.advance(Duration::from_secs(ahead));
+
+    provider.expect(json!({ "sub": "ada" })).await;
+    let client = OAuthClient::register(&server).await;
+    let mut browser = Browser::new(&server);
+    let departure = leave(&mut browser, &client).await;
+    let back = provider.visit(&departure).await;
+    browser.open(&back).await.client().code();
+
+    let user = UserId::of_issuer(&provider.issuer, "ada");
+    let first = token(&server, &user).await;
+    server.advance(Duration::from_hours(1));
+    let second = token(&server, &user).await;
+    assert_ne!(first, second);
+    // What is kept now was given by the refresh: it works once more.
+    server.advance(Duration::from_hours(1));
+    assert_ne!(token(&server, &user).await, second);
 }

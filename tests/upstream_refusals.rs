@@ -372,6 +372,37 @@ async fn what_was_allowed_before_signing_in_counts_for_that_request_and_that_ses
 }
 
 #[tokio::test]
+async fn an_app_that_calls_itself_something_else_meanwhile_was_not_allowed() {
+    let (provider, server, mut client) = story().await;
+    let mut browser = Browser::new(&server);
+    let departure = leave(&mut browser, &client).await;
+    client.update(json!({ "client_name": "Another" })).await;
+    let page = browser.open(&provider.answer(&departure)).await.page();
+    assert!(page.asks_for_consent(), "{:#?}", page.answer);
+    assert!(page.text().contains("Another"), "{}", page.text());
+    let callback = browser.submit(&page.decision("allow")).await.client();
+    callback.code();
+}
+
+#[tokio::test]
+async fn what_was_allowed_is_what_the_app_gets() {
+    let provider = FakeProvider::start().await;
+    let scopes = "[[scopes]]\nname = \"read\"\ndescription = \"Read\"\n\
+                  [[scopes]]\nname = \"write\"\ndescription = \"Write\"";
+    let server = provider.server(ANYONE, scopes).await;
+    let client = OAuthClient::register(&server).await;
+    let mut browser = Browser::new(&server);
+    let both = client.authorization().set("scope", "read write");
+    let page = browser.open(&client.authorize_url_with(&both)).await.page();
+    let question = browser.submit(&page.provider_form("idp")).await.page();
+    let departure = browser.submit(&question.decision("allow")).await.client();
+    let back = provider.answer(&departure);
+    let code = browser.open(&back).await.client().code();
+    let tokens = client.redeem(&code).await.expect(200).json();
+    assert_eq!(tokens["scope"], "read write");
+}
+
+#[tokio::test]
 async fn cookies_and_the_address_to_come_back_to_are_as_they_should_be() {
     let provider = FakeProvider::start().await;
     let https = "public_url = \"https://mcp.example.com\"";

@@ -297,3 +297,40 @@ async fn where_there_is_one_provider_and_nothing_else_the_question_comes_at_once
     let ended = story.program.terminate();
     assert!(!ended.stdout.contains("passcode"), "{ended:#?}");
 }
+
+#[tokio::test]
+async fn nothing_secret_of_a_sign_in_is_logged_even_when_everything_is() {
+    let story_is = "the log of a sign-in with a provider";
+    let everything = |launch: Launch| launch.env("RUST_LOG", "trace");
+    let entry = "anyone = true\nkeep_tokens = true";
+    let Some(mut story) = Story::with(story_is, entry, json!({}), everything).await else {
+        return;
+    };
+    let client = OAuthClient::register(&story.site).await;
+    let mut browser = Browser::new(&story.site);
+    story.provider.expect(ada()).await;
+    let departure = story.leave(&mut browser, &client).await;
+    let back = story.provider.visit(&departure).await;
+    let code = browser.open(&back).await.client().code();
+    client.redeem(&code).await.expect(200);
+    assert_nobody_waits(&mut browser, &back).await;
+
+    let (_, answer) = back.split_once('?').unwrap();
+    let answer = crate::support::Params::parse(answer);
+    let asked = departure.params();
+    let mut secrets = vec![SECRET.to_owned(), code];
+    secrets.extend(["state", "code"].map(|name| answer.get(name).unwrap().to_owned()));
+    secrets.extend(["nonce", "code_challenge"].map(|name| asked.get(name).unwrap().to_owned()));
+    secrets.extend(browser.cookies().iter().map(|cookie| cookie.value.clone()));
+    let ended = story.program.terminate();
+    assert!(ended.stderr.contains("signed_in"), "{ended:#?}");
+    for secret in secrets {
+        assert!(
+            !ended.stderr.contains(&secret),
+            "{secret} in {}",
+            ended.stderr
+        );
+    }
+    // What is a token of the provider's has this form.
+    assert!(!ended.stderr.contains("eyJ"), "{}", ended.stderr);
+}

@@ -1,7 +1,11 @@
 //! People who sign in with a name and a password, and the commands that say who they are.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
+use futures_util::future::join_all;
 use tempfile::TempDir;
 
 use crate::support::{
@@ -217,6 +221,35 @@ async fn users_who_are_not_there_take_as_long_as_those_who_are() {
         unknown * 2 > known && known * 2 > unknown,
         "{known:?} and {unknown:?}"
     );
+}
+
+#[tokio::test]
+async fn a_flood_of_sign_ins_does_not_fill_the_memory() {
+    let home = Home::sqlite();
+    home.user(&["add", "ada"], PASSWORD);
+    let launch = Launch::serving().env("DATABASE_URL", &home.url);
+    let program = launch.env("RATE_LIMITS", "off").start();
+    let site = program.site();
+    let client = OAuthClient::register(&site).await;
+    let mut browser = Browser::new(&site);
+    let page = sign_in_page(&mut browser, &client).await;
+    let form = page.sign_in_form_of("nobody", OTHER);
+    let guesses = (0..100).map(|_| {
+        let (mut browser, form) = (browser.clone(), form.clone());
+        async move {
+            let answer = browser.post(&form.action, &form.fields, &[]).await;
+            answer.expect(403);
+        }
+    });
+    join_all(guesses).await;
+
+    // Linux counts the most that a process has had. A password takes 19 MiB, and they are 100.
+    let Ok(status) = fs::read_to_string(format!("/proc/{}/status", program.pid())) else {
+        return;
+    };
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = most.and_then(|most| most.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+    assert!(kilobytes.unwrap() < 300_000, "{kilobytes:?} kB");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::{ConfigError, table::Table};
 use crate::{
     model::provider::{EntryRules, Provider, ProviderKind, Vendor},
-    secret::ClientSecret,
+    secret::ProviderSecret,
 };
 
 const KEYS: [&str; 16] = [
@@ -93,7 +93,7 @@ fn provider(
         name: name.map_or_else(|| preset.name.into(), Arc::from),
         kind: preset.kind,
         client_id: table.text("client_id")?.into(),
-        client_secret: secret.map(|secret| Arc::new(ClientSecret::presented(secret))),
+        client_secret: secret.map(|secret| Arc::new(ProviderSecret::received(secret))),
         scopes: if scopes.is_empty() { usual } else { scopes },
         entry,
         keep_tokens,

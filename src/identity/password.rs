@@ -1,13 +1,14 @@
 //! Passwords: hashed slowly, checked at a pace that memory can bear.
 
 use std::{
-    sync::{Arc, LazyLock},
+    fmt,
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
 use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc},
+    Algorithm, Argon2, Block, Params, Version,
+    password_hash::phc::{self, Output, ParamsString, Salt},
 };
 use tokio::{sync::Semaphore, task, time::timeout};
 
@@ -70,12 +71,29 @@ pub enum Checked {
 }
 
 /// Checks passwords on threads that may take their time, a few at once.
-#[derive(Debug, Clone)]
-pub struct Passwords(Arc<Semaphore>);
+#[derive(Clone)]
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+    /// What has been hashed in, for those who come next. Left to the allocator, every thread would keep
+    /// some of it for itself, and a flood of sign-ins would fill a gigabyte.
+    memory: Arc<Mutex<Vec<Memory>>>,
+}
+
+/// What a password is hashed in.
+type Memory = Vec<Block>;
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(AT_ONCE)))
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            memory: Arc::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Passwords").finish_non_exhaustive()
     }
 }
 
@@ -87,16 +105,33 @@ impl Passwords {
         typed: Password,
         known: Option<PasswordHash>,
     ) -> Result<Checked, HashingError> {
-        let turn = Arc::clone(&self.0).acquire_owned();
+        let turn = Arc::clone(&self.turns).acquire_owned();
         let turn = timeout(PATIENCE, turn).await;
         // It is never closed.
         let turn = turn.ok().and_then(Result::ok).ok_or(HashingError::Busy)?;
+        let passwords = self.clone();
         let checking = task::spawn_blocking(move || {
             // Whoever asked may have gone; the memory is in use until this is over.
             let _turn = turn;
-            check(&typed, known.as_ref())
+            let mut memory = passwords.take_memory();
+            let checked = check(&typed, known.as_ref(), &mut memory);
+            passwords.give_back(memory);
+            checked
         });
         Ok(checking.await?)
+    }
+
+    fn take_memory(&self) -> Memory {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.pop().unwrap_or_default()
+    }
+
+    fn give_back(&self, used: Memory) {
+        // A hash of other parameters may have taken more.
+        if used.len() <= params().block_count() {
+            let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+            memory.push(used);
+        }
     }
 }
 
@@ -111,25 +146,47 @@ pub fn judge(password: &Password) -> Result<(), PasswordError> {
 
 /// Hashes a password. It takes its time, and belongs on a thread that has it.
 pub fn hash(password: &Password) -> PasswordHash {
-    hash_with(&params(), password)
+    hash_with(&params(), password, &mut Memory::new())
 }
 
 fn params() -> Params {
     Params::new(MEMORY, PASSES, LANES, None).expect("parameters within RFC 9106 §3.1")
 }
 
-fn hash_with(params: &Params, password: &Password) -> PasswordHash {
+fn hash_with(params: &Params, password: &Password, memory: &mut Memory) -> PasswordHash {
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     let salt: [u8; 16] = crate::secret::random_bytes();
-    let hashed = argon2.hash_password_with_salt(password.expose().as_bytes(), &salt);
-    PasswordHash::phc(
-        hashed
-            .expect("a salt of the recommended length")
-            .to_string(),
-    )
+    let hashed = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(params).expect("parameters within RFC 9106 §3.1"),
+        salt: Some(Salt::new(&salt).expect("a salt of the recommended length")),
+        hash: output(&argon2, password, &salt, Params::DEFAULT_OUTPUT_LEN, memory),
+    };
+    PasswordHash::phc(hashed.to_string())
 }
 
-fn check(typed: &Password, known: Option<&PasswordHash>) -> Checked {
+/// What a password and a salt come to.
+fn output(
+    argon2: &Argon2<'_>,
+    password: &Password,
+    salt: &[u8],
+    length: usize,
+    memory: &mut Memory,
+) -> Option<Output> {
+    let blocks = argon2.params().block_count();
+    if memory.len() < blocks {
+        memory.resize(blocks, Block::default());
+    }
+    let mut out = vec![0; length];
+    let password = password.expose().as_bytes();
+    argon2
+        .hash_password_into_with_memory(password, salt, &mut out, memory.get_mut(..blocks)?)
+        .ok()?;
+    Output::new(&out).ok()
+}
+
+fn check(typed: &Password, known: Option<&PasswordHash>, memory: &mut Memory) -> Checked {
     let (hash, is_known) = known.map_or((&*NOBODYS, false), |hash| (hash, true));
     // Nothing that long was ever set, and it need not be hashed to find that out: the form says so to
     // everyone alike.
@@ -139,13 +196,25 @@ fn check(typed: &Password, known: Option<&PasswordHash>) -> Checked {
     let Ok(parsed) = phc::PasswordHash::new(hash.expose()) else {
         return Checked::Wrong;
     };
-    // The parameters are those of the hash.
-    let checked = Argon2::default().verify_password(typed.expose().as_bytes(), &parsed);
-    match checked {
-        Ok(()) if is_known && is_current(&parsed) => Checked::Right,
-        Ok(()) if is_known => Checked::RightAndRehashed(self::hash(typed)),
+    match is_right(typed, &parsed, memory) {
+        Some(true) if is_known && is_current(&parsed) => Checked::Right,
+        Some(true) if is_known => Checked::RightAndRehashed(hash_with(&params(), typed, memory)),
         _ => Checked::Wrong,
     }
+}
+
+/// Whether a hash is that of a password. It is made anew with the hash's own parameters; `None`: they are
+/// of another kind of hash.
+fn is_right(typed: &Password, hash: &phc::PasswordHash, memory: &mut Memory) -> Option<bool> {
+    let algorithm = Algorithm::try_from(hash.algorithm.as_str()).ok()?;
+    let version = hash.version.map(Version::try_from).transpose().ok()?;
+    let params = Params::try_from(hash).ok()?;
+    let argon2 = Argon2::new(algorithm, version.unwrap_or_default(), params);
+    let expected = hash.hash.as_ref()?;
+    let salt = hash.salt.as_ref()?;
+    let computed = output(&argon2, typed, salt, expected.len(), memory)?;
+    // The crate compares in a time that does not depend on where the two differ.
+    Some(computed == *expected)
 }
 
 fn is_current(hash: &phc::PasswordHash) -> bool {
@@ -164,6 +233,10 @@ mod tests {
         Password::typed("correct horse battery")
     }
 
+    fn checked(typed: &Password, known: Option<&PasswordHash>) -> Checked {
+        check(typed, known, &mut Memory::new())
+    }
+
     #[test]
     fn a_hash_says_how_it_was_made_and_is_another_one_each_time() {
         let (one, other) = (hash(&password()), hash(&password()));
@@ -172,22 +245,22 @@ mod tests {
         assert!(one.expose().starts_with(beginning), "{}", one.expose());
         assert_ne!(one, other);
         for hash in [one, other] {
-            assert_eq!(check(&password(), Some(&hash)), Checked::Right);
+            assert_eq!(checked(&password(), Some(&hash)), Checked::Right);
             let wrong = Password::typed("correct horse batterie");
-            assert_eq!(check(&wrong, Some(&hash)), Checked::Wrong);
+            assert_eq!(checked(&wrong, Some(&hash)), Checked::Wrong);
         }
     }
 
     #[test]
     fn a_hash_of_other_parameters_is_made_anew() {
         let params = Params::new(8 * 1024, 1, 1, None).unwrap();
-        let old = hash_with(&params, &password());
-        let Checked::RightAndRehashed(new) = check(&password(), Some(&old)) else {
+        let old = hash_with(&params, &password(), &mut Memory::new());
+        let Checked::RightAndRehashed(new) = checked(&password(), Some(&old)) else {
             panic!("not made anew");
         };
-        assert_eq!(check(&password(), Some(&new)), Checked::Right);
+        assert_eq!(checked(&password(), Some(&new)), Checked::Right);
         let wrong = Password::typed("wrong");
-        assert_eq!(check(&wrong, Some(&old)), Checked::Wrong);
+        assert_eq!(checked(&wrong, Some(&old)), Checked::Wrong);
     }
 
     #[test]
@@ -198,16 +271,16 @@ mod tests {
         );
         let typed = Password::typed("password");
         assert!(matches!(
-            check(&typed, Some(&hash)),
+            checked(&typed, Some(&hash)),
             Checked::RightAndRehashed(_)
         ));
     }
 
     #[test]
     fn nobody_has_a_password() {
-        assert_eq!(check(&Password::typed("nobody's"), None), Checked::Wrong);
+        assert_eq!(checked(&Password::typed("nobody's"), None), Checked::Wrong);
         let damaged = PasswordHash::phc("not a hash");
-        assert_eq!(check(&password(), Some(&damaged)), Checked::Wrong);
+        assert_eq!(checked(&password(), Some(&damaged)), Checked::Wrong);
     }
 
     #[test]
@@ -234,6 +307,9 @@ mod tests {
         for checked in futures_util::future::join_all(checks).await {
             assert_eq!(checked.unwrap(), Checked::Right);
         }
-        assert_eq!(passwords.0.available_permits(), AT_ONCE);
+        assert_eq!(passwords.turns.available_permits(), AT_ONCE);
+        // However many came, no more memory is held than is used at once.
+        let memory = passwords.memory.lock().unwrap();
+        assert!((1..=AT_ONCE).contains(&memory.len()), "{}", memory.len());
     }
 }

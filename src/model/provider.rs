@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::plain_text::is_deceptive;
 use crate::{
     clock::Timestamp,
-    secret::{ClientSecret, Digest},
+    secret::{Digest, ProviderSecret},
 };
 
 /// A provider, as the operator describes it.
@@ -22,7 +22,7 @@ pub struct Provider {
     /// Who we are there.
     pub client_id: Arc<str>,
     /// What shows that we are; `None`: PKCE has to do.
-    pub client_secret: Option<Arc<ClientSecret>>,
+    pub client_secret: Option<Arc<ProviderSecret>>,
     /// What is asked of it.
     pub scopes: Vec<String>,
     /// Who may enter.

@@ -48,7 +48,7 @@ function serve(issuer) {
     if (!request.url.startsWith('/interaction/')) return library(request, response);
     const result = next.cancel
       ? { error: 'access_denied', error_description: 'the person went back' }
-      : { login: { accountId: next.sub } };
+      : { login: { accountId: next.sub }, consent: {} };
     await provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
   });
   console.log(`issuer: ${issuer}`);

@@ -256,6 +256,8 @@ pub(super) const LINES: &[Line] = &[
         Shown(&[
             "login::guessing_from_one_address_ends_after_ten_failures_and_may_go_on_later",
             "login::guessing_from_many_addresses_ends_too",
+            "users::only_failures_count_against_guessing",
+            "users::users_who_are_not_there_take_as_long_as_those_who_are",
         ]),
     ),
     (

@@ -197,6 +197,8 @@ pub(super) const LINES: &[Line] = &[
         Shown(&[
             "authorization::an_allowed_request_comes_back_with_code_state_and_issuer",
             "discovery::the_server_metadata_says_everything_that_clients_insist_on",
+            "upstream_refusals::an_answer_of_another_issuer_is_not_brought_to_this_one",
+            "upstream_refusals::an_answer_is_for_the_provider_that_the_browser_was_sent_to",
         ]),
     ),
     (
