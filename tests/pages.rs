@@ -71,6 +71,11 @@ async fn whatever_happens_on_the_way_leads_on() {
 }
 
 #[tokio::test]
+async fn who_guesses_is_told_to_wait() {
+    tell("guessing", &TestServer::start().await).await;
+}
+
+#[tokio::test]
 async fn nothing_that_others_wrote_runs_or_misleads() {
     tell("hostile_names", &hostile_server().await).await;
 }
