@@ -35,6 +35,10 @@ async fn every_page_says_whose_it_is() {
         let page = open(&server, path).await;
         page.answer.assert_page();
         assert_eq!(page.text_of(".brand .name"), "Paper & <Sons>", "{path}");
+        assert!(
+            page.text_of("title").ends_with(" · Paper & <Sons>"),
+            "{path}"
+        );
         assert!(page.has(".brand img.logo"), "{path}");
         for link in ["https://paper.example/privacy", "mailto:help@paper.example"] {
             assert!(

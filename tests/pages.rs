@@ -71,6 +71,11 @@ async fn whatever_happens_on_the_way_leads_on() {
 }
 
 #[tokio::test]
+async fn who_guesses_is_told_to_wait() {
+    tell("guessing", &TestServer::start().await).await;
+}
+
+#[tokio::test]
 async fn nothing_that_others_wrote_runs_or_misleads() {
     tell("hostile_names", &hostile_server().await).await;
 }
@@ -80,14 +85,15 @@ async fn everything_works_without_scripts() {
     tell("without_scripts", &TestServer::start().await).await;
 }
 
+/// One browser at a time: several would keep a small machine from everything else.
+static TURN: Mutex<()> = Mutex::const_new(());
+
 /// Tells one of the stories of `tests/pages/stories.mjs`. Where that cannot be, it says so.
 async fn tell(story: &str, server: &TestServer) {
     let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages");
     let Some(chromium) = browser(story, &pages).await else {
         return;
     };
-    // One browser at a time: several would keep a small machine from everything else.
-    static TURN: Mutex<()> = Mutex::const_new(());
     let _turn = TURN.lock().await;
     let mut command = Command::new("node");
     command

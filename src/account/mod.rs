@@ -106,6 +106,7 @@ async fn show(
         user: person.user.as_str(),
         csrf: csrf::token(FORM, person.session.expose()),
         done: done.and_then(|done| Done::read(done, person)),
+        more: view::more(connections.len()),
         connections: view::connections(account, connections, last_visit, now),
     };
     Ok(Page(StatusCode::OK, page).into_response())

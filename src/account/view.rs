@@ -11,6 +11,9 @@ use crate::{
     model::{client_document::DocumentUrl, grant::Connection, plain_text::readable},
 };
 
+/// The most that are shown. Whoever has more has apps that connect anew each time.
+const MOST_SHOWN: usize = 200;
+
 /// The longest name of an app that is shown.
 const LONGEST_NAME: usize = 100;
 
@@ -24,6 +27,8 @@ pub(super) struct AccountPage<'a> {
     pub(super) csrf: String,
     pub(super) done: Option<Done>,
     pub(super) connections: Vec<Shown>,
+    /// How many there are besides.
+    pub(super) more: usize,
 }
 
 #[derive(Debug, Template)]
@@ -87,6 +92,11 @@ impl Done {
     }
 }
 
+/// How many of a person's connections are not shown.
+pub(super) fn more(all: usize) -> usize {
+    all.saturating_sub(MOST_SHOWN)
+}
+
 impl AccountPage<'_> {
     fn count_new(&self) -> usize {
         self.connections.iter().filter(|shown| shown.is_new).count()
@@ -106,8 +116,8 @@ pub(super) fn connections(
         .iter()
         .map(|tool| (tool.name.as_str(), tool.title.as_str()))
         .collect();
-    connections
-        .into_iter()
+    let shown = connections.into_iter().take(MOST_SHOWN);
+    shown
         .map(|Connection { grant, tools }| {
             let title = |tool: &str| titles.get(tool).copied().unwrap_or(tool).to_owned();
             let known = match DocumentUrl::parse(&grant.client) {

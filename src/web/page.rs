@@ -13,9 +13,11 @@ use axum::{
 use super::{brand::Brand, note};
 
 // Where the brand's parts belong. No text can look like these: in a text, `<` is escaped.
+/// The name, for the window.
+pub const NAME: &str = "<!-- name -->";
 /// The stylesheet.
 pub const HEAD: &str = "<!-- head -->";
-/// The name.
+/// The name and the logo.
 pub const BANNER: &str = "<!-- banner -->";
 /// The links.
 pub const FOOTER: &str = "<!-- footer -->";
@@ -68,16 +70,12 @@ pub fn dress(response: Response, brand: &Brand) -> Response {
     let Some(Undressed(html)) = parts.extensions.remove() else {
         return Response::from_parts(parts, body);
     };
-    let (banner, footer) = match (brand.banner(), brand.footer()) {
-        (Ok(banner), Ok(footer)) => (banner, footer),
-        (Err(error), _) | (_, Err(error)) => {
+    let html = match brand.dress(html) {
+        Ok(html) => html,
+        Err(error) => {
             return note::failed(StatusCode::INTERNAL_SERVER_ERROR.into_response(), error);
         }
     };
-    let html = html
-        .replacen(HEAD, &brand.head(), 1)
-        .replacen(BANNER, &banner, 1)
-        .replacen(FOOTER, &footer, 1);
     parts.headers.insert(
         header::CONTENT_SECURITY_POLICY,
         brand.content_security_policy(),

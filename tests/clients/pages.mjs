@@ -83,7 +83,8 @@ function readForm(html) {
   if (!form) return undefined;
   const fields = new Map();
   for (const [, tag] of form[2].matchAll(/<input\b([^>]*)>/gis)) {
-    const { name, type = "text", value = "" } = attributes(tag);
+    const { name, type = "text", value = "", checked } = attributes(tag);
+    if (type === "checkbox" && checked === undefined) continue;
     if (name && type !== "submit") fields.set(name, value);
   }
   const buttons = [...form[2].matchAll(/<(?:button|input)\b([^>]*)>/gis)]

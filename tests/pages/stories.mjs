@@ -186,6 +186,13 @@ export async function detours({ browser, server, passcode, ask }) {
   await page.getByRole("button", { name: "Allow" }).dblclick();
   await page.waitForURL(/[?&]code=/);
   await app.redeem(page.url());
+  // Twice on the keyboard.
+  const keyboard = await App.register(server, { name: "Keyboard" });
+  await page.goto(keyboard.url());
+  await page.getByRole("button", { name: "Allow" }).focus();
+  await Promise.all([page.keyboard.press("Enter"), page.keyboard.press("Enter")]);
+  await page.waitForURL(/[?&]code=/);
+  await keyboard.redeem(page.url());
   // The way back, and once more.
   await page.goBack();
   await leadsOn(page, "There is nothing to answer here any more", "detour-back");
@@ -239,6 +246,21 @@ export async function detours({ browser, server, passcode, ask }) {
   await leadsOn(page, "This link is incomplete", "detour-incomplete");
   await page.goto(new URL("/nowhere", server).href);
   await leadsOn(page, "There is nothing here", "detour-nowhere");
+  assert.deepEqual(complaints, []);
+}
+
+/** Somebody who tries one passcode after the other. */
+export async function guessing({ browser, server }) {
+  const { page, complaints } = await person(browser);
+  await page.goto(new URL("/sign-in", server).href);
+  for (let attempt = 0; attempt < 11; attempt += 1) {
+    await signIn(page, `guess ${attempt}`);
+    await page.getByRole("alert").waitFor();
+  }
+  await page.getByText(/too many failed attempts. Try again in [0-9]+ seconds/).waitFor();
+  const described = await page.getByLabel("Passcode").getAttribute("aria-describedby");
+  assert.ok(described.includes("problem"), "a screen reader says what is wrong");
+  await look(page, "sign-in-throttled");
   assert.deepEqual(complaints, []);
 }
 

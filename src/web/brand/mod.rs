@@ -20,6 +20,8 @@ use axum::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
+use super::page;
+
 pub use colour::Colour;
 pub use image::{Image, ImageError, MAX_IMAGE};
 
@@ -59,6 +61,13 @@ struct Logo {
     /// Its path.
     path: String,
     image: Image,
+}
+
+/// The name as it stands in HTML.
+#[derive(Template)]
+#[template(source = "{{ name }}", ext = "html")]
+struct Name<'a> {
+    name: &'a str,
 }
 
 #[derive(Template)]
@@ -104,31 +113,34 @@ impl Brand {
         self.given_name().unwrap_or(&self.0.host)
     }
 
-    /// What stands in the head of a page.
-    pub(super) fn head(&self) -> String {
-        let icon = self.0.logo.get().map_or(String::new(), |logo| {
-            format!("<link rel=\"icon\" href=\"{}\">\n", logo.path)
+    /// Puts the brand's parts where they belong in a page.
+    pub(super) fn dress(&self, html: String) -> Result<String, askama::Error> {
+        let Inner {
+            settings, style, ..
+        } = &*self.0;
+        let logo = self.0.logo.get().map(|logo| logo.path.as_str());
+        let icon = logo.map_or(String::new(), |path| {
+            format!("<link rel=\"icon\" href=\"{path}\">\n")
         });
-        format!("{icon}<style>{}</style>", self.0.style)
-    }
-
-    /// What stands at its top.
-    pub(super) fn banner(&self) -> Result<String, askama::Error> {
-        Banner {
+        let name = Name { name: self.name() };
+        let banner = Banner {
             name: self.name(),
-            logo: self.0.logo.get().map(|logo| logo.path.as_str()),
-        }
-        .render()
-    }
-
-    /// What stands at its foot.
-    pub(super) fn footer(&self) -> Result<String, askama::Error> {
-        let settings = &self.0.settings;
-        Footer {
+            logo,
+        };
+        let footer = Footer {
             privacy_url: settings.privacy_url.as_deref(),
             support_url: settings.support_url.as_deref(),
-        }
-        .render()
+        };
+        let parts = [
+            (page::NAME, name.render()?),
+            (page::HEAD, format!("{icon}<style>{style}</style>")),
+            (page::BANNER, banner.render()?),
+            (page::FOOTER, footer.render()?),
+        ];
+        let dressed = parts
+            .iter()
+            .fold(html, |html, (place, part)| html.replacen(place, part, 1));
+        Ok(dressed)
     }
 
     /// What a page may load: the stylesheet, by its hash, and our own logo. Nothing may be run or
