@@ -72,50 +72,19 @@ pub(crate) struct Parts {
 impl App {
     /// Puts the rooms together.
     pub(crate) fn new(config: &Config, parts: &Parts) -> Self {
-        let limits = config.limits;
         let Parts {
-            state:
-                State {
-                    store,
-                    nonces,
-                    links,
-                    ..
-                },
+            state: State { store, nonces, .. },
             clock,
             public_url,
             ..
         } = parts;
         let brand = Brand::new(config.branding.settings.clone(), public_url.host());
         let scopes = Arc::new(config.scopes.clone());
-        let proxies = Arc::new(TrustedProxies::new(
-            config.proxies.trusted.clone(),
-            config.proxies.header.clone(),
-        ));
         let fetcher = parts.fetcher.clone().unwrap_or_else(|| {
             let Exemptions { hosts, networks } = config.fetch_allow.clone();
             Fetcher::new(FetchAllow::new(hosts, networks))
         });
-        let to_providers = parts
-            .fetcher
-            .clone()
-            .unwrap_or_else(|| fetcher_to_providers(config));
-        let identity = IdentityState {
-            store: Arc::clone(store),
-            clock: Arc::clone(clock),
-            public_url: public_url.clone(),
-            owner: parts.owner.clone(),
-            passwords: Passwords::default(),
-            providers: Arc::new(Providers::new(&config.providers, &to_providers)),
-            departures: throttle(
-                &limits,
-                limits.authorization_burst,
-                limits.authorizations_per_second,
-            ),
-            link_keys: Arc::clone(links),
-            sign_in_ttl: config.lifetimes.sign_in,
-            throttle: sign_in_throttle(&limits),
-            proxies: Arc::clone(&proxies),
-        };
+        let identity = identity(config, parts);
         let provided_tokens = Arc::new(KeptTokens::new(identity.clone()));
         let logo = match &config.branding.logo {
             Some(Logo::Url(url)) => Some((fetcher.clone(), url.clone())),
@@ -179,6 +148,36 @@ impl App {
             brand,
             logo,
         }
+    }
+}
+
+/// Who signs in here, and how.
+fn identity(config: &Config, parts: &Parts) -> IdentityState {
+    let limits = config.limits;
+    let proxies = Arc::new(TrustedProxies::new(
+        config.proxies.trusted.clone(),
+        config.proxies.header.clone(),
+    ));
+    let to_providers = parts
+        .fetcher
+        .clone()
+        .unwrap_or_else(|| fetcher_to_providers(config));
+    IdentityState {
+        store: Arc::clone(&parts.state.store),
+        clock: Arc::clone(&parts.clock),
+        public_url: parts.public_url.clone(),
+        owner: parts.owner.clone(),
+        passwords: Passwords::default(),
+        providers: Arc::new(Providers::new(&config.providers, &to_providers)),
+        departures: throttle(
+            &limits,
+            limits.authorization_burst,
+            limits.authorizations_per_second,
+        ),
+        link_keys: Arc::clone(&parts.state.links),
+        sign_in_ttl: config.lifetimes.sign_in,
+        throttle: sign_in_throttle(&limits),
+        proxies,
     }
 }
 

@@ -158,10 +158,10 @@ impl Features {
         };
         let tool = Arc::new(RegisteredTool {
             tool,
-            is_listed,
             definition,
             input,
             output,
+            is_listed,
             header_params,
             requirement,
             described,
