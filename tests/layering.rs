@@ -21,8 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The throttle runs on a clock that can be turned; the model says what counts as loopback.
     ("web", &["clock", "model"]),
     ("access", &["model"]),
+    // What the operator says of APIs, with what is shown to them. No store names it.
+    ("api", &["secret", "model"]),
     // Clients of the file are plain data with a date.
-    ("config", &["secret", "clock", "model"]),
+    ("config", &["secret", "clock", "model", "api"]),
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
@@ -41,7 +43,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // Its tools are tools like others. The store keeps the keys that it signs with.
     (
         "upstream",
-        &["secret", "clock", "model", "web", "store", "mcp"],
+        &["secret", "clock", "model", "web", "api", "store", "mcp"],
     ),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),
@@ -70,8 +72,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const EVERYTHING_BELOW: &[&str] = &["*"];
 
 /// Rooms that would be the same if the server spoke something else than HTTP.
-const KNOW_NO_HTTP: [&str; 7] = [
-    "secret", "clock", "jose", "dpop", "model", "access", "store",
+const KNOW_NO_HTTP: [&str; 8] = [
+    "secret", "clock", "jose", "dpop", "model", "api", "access", "store",
 ];
 
 /// One file of the crate: the room that it belongs to, and its code without comments and tests.

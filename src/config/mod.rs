@@ -30,8 +30,8 @@ pub use settings::{Setting, all as settings};
 use sources::RawSettings;
 
 use crate::{
+    api::{Api, HttpTool},
     model::{
-        api::{Api, HttpTool},
         assertion_issuer::AssertionIssuer,
         client::Client,
         client_metadata::MetadataRules,
