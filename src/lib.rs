@@ -9,7 +9,8 @@
 //! HTTP; it has an engine in memory and one over SQLite or Postgres. [`model`] holds plain data and its legal moves, [`secret`] everything that must not be
 //! seen, [`clock`] the time, [`jose`] the keys and signatures of others, [`dpop`] how a client
 //! proves that it holds a key, [`web`] the manners that all rooms share. [`upstream`] makes tools of
-//! APIs and MCP servers that are elsewhere; to [`mcp`] they are tools like others. [`config`] is what the
+//! APIs, which [`api`] describes, and MCP servers that are elsewhere; to [`mcp`] they are tools like
+//! others. [`config`] is what the
 //! operator wants; only the root turns it into the small settings that rooms get. Who may name
 //! whom is a table in `tests/layering.rs`.
 //!
@@ -48,6 +49,7 @@
 pub mod access;
 mod account;
 pub mod admin;
+pub mod api;
 mod app;
 pub mod cli;
 pub mod clock;

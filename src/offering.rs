@@ -4,12 +4,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
+    api::HttpTool,
     config::Config,
     mcp::feature::{
         BestPersonLookerUpper, Changes, Features, Offered, Prompt, RegistryError, Resource,
         ResourceTemplate, Tool,
     },
-    model::{api::HttpTool, scope::ScopeCatalogue},
+    model::scope::ScopeCatalogue,
     upstream::{self, Described, LeftOut, Surroundings, mcp::McpUpstreams},
 };
 

@@ -22,8 +22,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("web", &["clock", "model"]),
     // Tokens that it hands on are secrets.
     ("access", &["secret", "model"]),
+    // What the operator says of APIs, with what is shown to them. No store names it.
+    ("api", &["secret", "model"]),
     // Clients of the file are plain data with a date; what pages show is judged as they will show it.
-    ("config", &["secret", "clock", "model", "web"]),
+    ("config", &["secret", "clock", "model", "web", "api"]),
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     // It knows people's tokens at their identity providers.
@@ -52,7 +54,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // store keeps the keys that it signs with.
     (
         "upstream",
-        &["secret", "clock", "model", "web", "store", "mcp"],
+        &["secret", "clock", "model", "web", "api", "store", "mcp"],
     ),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),
@@ -94,8 +96,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 const EVERYTHING_BELOW: &[&str] = &["*"];
 
 /// Rooms that would be the same if the server spoke something else than HTTP.
-const KNOW_NO_HTTP: [&str; 7] = [
-    "secret", "clock", "jose", "dpop", "model", "access", "store",
+const KNOW_NO_HTTP: [&str; 8] = [
+    "secret", "clock", "jose", "dpop", "model", "api", "access", "store",
 ];
 
 /// One file of the crate: the room that it belongs to, and its code without comments and tests.

@@ -16,9 +16,9 @@ use std::{collections::BTreeMap, fs, path::Path};
 use serde_json::Value;
 
 use super::{ConfigError, Environment, http_tools::known_scope, manner, table::Table};
-use crate::model::{
+use crate::{
     api::{Api, ApiDocument, BaseUrl, MAX_DOCUMENT, Selector},
-    scope::{Scope, ScopeCatalogue},
+    model::scope::{Scope, ScopeCatalogue},
 };
 
 const KEYS: [&str; 8] = [

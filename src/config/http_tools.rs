@@ -20,9 +20,9 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value, json};
 
 use super::{ConfigError, Environment, manner, table::Table};
-use crate::model::{
+use crate::{
     api::{Hints, HttpTool, Method, RequestBody, Template, UrlTemplate},
-    scope::{Scope, ScopeCatalogue},
+    model::scope::{Scope, ScopeCatalogue},
 };
 
 const KEYS: [&str; 9] = [

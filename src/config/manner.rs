@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 
 use super::{Environment, header_name, lifetime, table::Table};
 use crate::{
-    model::api::{FieldPath, Manner, UpstreamIdentity},
+    api::{FieldPath, Manner, UpstreamIdentity},
     secret::Credential,
 };
 

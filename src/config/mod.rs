@@ -34,8 +34,8 @@ pub use settings::{Setting, all as settings};
 use sources::RawSettings;
 
 use crate::{
+    api::{Api, ApiDocument, HttpTool},
     model::{
-        api::{Api, ApiDocument, HttpTool},
         assertion_issuer::AssertionIssuer,
         audit_arguments::AuditArguments,
         client::Client,

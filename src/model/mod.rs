@@ -1,6 +1,5 @@
 //! What the server keeps and decides about: plain data and its legal moves.
 
-pub mod api;
 pub mod assertion_issuer;
 pub mod audit_arguments;
 pub mod authorization;

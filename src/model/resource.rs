@@ -130,7 +130,7 @@ fn scheme(uri: &Uri<&str>) -> String {
 }
 
 /// Scheme, host and port in canonical spelling: lower case, the default port left out.
-pub(super) fn origin(uri: &Uri<&str>) -> Option<String> {
+pub(crate) fn origin(uri: &Uri<&str>) -> Option<String> {
     let scheme = scheme(uri);
     let authority = uri.authority()?;
     let host = authority.host().to_ascii_lowercase();

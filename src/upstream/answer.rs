@@ -10,8 +10,8 @@ use super::{
     trimming::{first_chars, keep, shorten},
 };
 use crate::{
+    api::FieldPath,
     mcp::feature::{Content, ToolResult},
-    model::api::FieldPath,
 };
 
 /// The largest picture or sound that is handed on, in bytes.

@@ -15,7 +15,7 @@ use tokio::{sync::OnceCell, time::timeout};
 
 use super::target;
 use crate::{
-    model::api::BaseUrl,
+    api::BaseUrl,
     web::{self, body::is_declared_larger, cause::innermost, certificates},
 };
 

@@ -14,8 +14,8 @@ use super::{
     tool::{Plan, RequestTool, annotations},
 };
 use crate::{
+    api::{HttpTool, Part, RequestBody, Template, UrlTemplate},
     mcp::feature::{Tool, ToolDefinition},
-    model::api::{HttpTool, Part, RequestBody, Template, UrlTemplate},
 };
 
 /// The tool that a declaration describes.

@@ -5,7 +5,7 @@ use std::fmt;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::assertion::Assertions;
-use crate::{mcp::feature::Context, model::api::UpstreamIdentity};
+use crate::{api::UpstreamIdentity, mcp::feature::Context};
 
 /// There is no key to sign with. It cannot be met with while the store has its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

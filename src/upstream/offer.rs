@@ -4,8 +4,8 @@ use std::{collections::HashSet, fmt};
 
 use super::{declared, openapi::Described, site::Surroundings};
 use crate::{
+    api::HttpTool,
     mcp::feature::{Features, RegistryError},
-    model::api::HttpTool,
 };
 
 /// Something that the configuration or a description speaks of, and that is not offered.

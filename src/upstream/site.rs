@@ -14,8 +14,8 @@ use super::{
     identity::{self, NoKey},
 };
 use crate::{
+    api::{BaseUrl, Manner},
     mcp::feature::{Context, ToolResult},
-    model::api::{BaseUrl, Manner},
 };
 
 /// The longest answer that is read, in bytes. Fields are chosen from the whole of it.

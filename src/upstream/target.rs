@@ -5,7 +5,7 @@ use percent_encoding::{
 };
 use reqwest::Url;
 
-use crate::model::api::BaseUrl;
+use crate::api::BaseUrl;
 
 /// All but `unreserved` of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::site::{Prepared, Site};
 use crate::{
+    api::Method,
     mcp::feature::{CallError, Context, Tool, ToolAnnotations, ToolDefinition, ToolResult},
-    model::{api::Method, scope::Scope},
+    model::scope::Scope,
 };
 
 /// Makes requests of arguments.

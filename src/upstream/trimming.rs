@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::model::api::FieldPath;
+use crate::api::FieldPath;
 
 /// The part of an answer that is wanted. Lists are gone through item by item.
 pub(super) fn keep(value: Value, fields: &[FieldPath]) -> Value {

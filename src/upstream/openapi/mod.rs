@@ -23,8 +23,8 @@ use super::{
     tool::RequestTool,
 };
 use crate::{
+    api::{Api, ApiDocument, BaseUrl, MAX_DOCUMENT, Selector},
     mcp::feature::Tool,
-    model::api::{Api, ApiDocument, BaseUrl, MAX_DOCUMENT, Selector},
 };
 use document::Document;
 

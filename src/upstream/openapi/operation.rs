@@ -16,11 +16,9 @@ use super::{
     server,
 };
 use crate::{
+    api::{Api, BaseUrl, Method, Selector},
     mcp::feature::ToolDefinition,
-    model::{
-        api::{Api, BaseUrl, Method, Selector},
-        scope::Scope,
-    },
+    model::scope::Scope,
     upstream::{declared::method as http_method, tool::annotations},
 };
 

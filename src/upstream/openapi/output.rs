@@ -11,7 +11,7 @@ use super::{
     keywords::shortened,
     schema::{is_object, types},
 };
-use crate::model::api::FieldPath;
+use crate::api::FieldPath;
 
 /// Levels of members that are named.
 const MAX_DEPTH: usize = 2;

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::document::Document;
-use crate::model::api::{Api, BaseUrl};
+use crate::api::{Api, BaseUrl};
 
 /// The base URL of an operation. One that has a server of its own is called there only if that is
 /// the same host: who is called is the operator's to say.

@@ -1,4 +1,5 @@
-//! APIs that stand behind the tools, as the operator describes them.
+//! APIs that stand behind the tools, as the operator describes them: plain data, and no part of
+//! the model, whose data stores keep. What is shown to an API is a secret that has to be said.
 
 mod base_url;
 mod field_path;
@@ -10,8 +11,7 @@ mod template;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
-use super::scope::Scope;
-use crate::secret::Credential;
+use crate::{model::scope::Scope, secret::Credential};
 
 pub use base_url::BaseUrl;
 pub use field_path::FieldPath;
