@@ -53,6 +53,7 @@ mod home;
 pub mod identity;
 pub mod jose;
 pub mod mcp;
+pub mod mcp_upstream;
 pub mod model;
 pub mod oauth;
 mod router;

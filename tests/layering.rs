@@ -21,8 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     // The throttle runs on a clock that can be turned; the model says what counts as loopback.
     ("web", &["clock", "model"]),
     ("access", &["model"]),
+    // What the operator says of MCP servers, with what is shown to them. No store names it.
+    ("mcp_upstream", &["secret"]),
     // Clients of the file are plain data with a date.
-    ("config", &["secret", "clock", "model"]),
+    ("config", &["secret", "clock", "model", "mcp_upstream"]),
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     ("identity", &["secret", "clock", "model", "web", "store"]),
@@ -39,7 +41,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         &["secret", "clock", "jose", "model", "web", "access", "store"],
     ),
     // It passes on what clients of `mcp` want, over connections that belong to their grants.
-    ("upstream", &["model", "mcp"]),
+    ("upstream", &["model", "mcp_upstream", "mcp"]),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),
     // It tells the rooms who is at the other end of a connection.
@@ -63,8 +65,15 @@ const ROOMS: &[(&str, &[&str])] = &[
 const EVERYTHING_BELOW: &[&str] = &["*"];
 
 /// Rooms that would be the same if the server spoke something else than HTTP.
-const KNOW_NO_HTTP: [&str; 7] = [
-    "secret", "clock", "jose", "dpop", "model", "access", "store",
+const KNOW_NO_HTTP: [&str; 8] = [
+    "secret",
+    "clock",
+    "jose",
+    "dpop",
+    "model",
+    "access",
+    "mcp_upstream",
+    "store",
 ];
 
 /// One file of the crate: the room that it belongs to, and its code without comments and tests.

@@ -28,11 +28,11 @@ pub use settings::{Setting, all as settings};
 use sources::RawSettings;
 
 use crate::{
+    mcp_upstream::{McpUpstream, Reach},
     model::{
         assertion_issuer::AssertionIssuer,
         client::Client,
         client_metadata::MetadataRules,
-        mcp_upstream::{McpUpstream, Reach},
         resource::{PublicUrl, PublicUrlError},
         scope::ScopeCatalogue,
     },

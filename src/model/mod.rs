@@ -7,7 +7,6 @@ pub mod client_document;
 pub mod client_metadata;
 pub mod grant;
 pub mod mcp_session;
-pub mod mcp_upstream;
 pub mod redirect_uri;
 pub mod resource;
 pub mod scope;

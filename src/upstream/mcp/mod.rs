@@ -38,7 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     mcp::feature::{Changes, Features},
-    model::mcp_upstream::McpUpstream,
+    mcp_upstream::McpUpstream,
 };
 use connector::{Connector, http_client};
 use prompt::ProxiedPrompt;
