@@ -61,6 +61,7 @@ pub mod identity;
 pub mod jose;
 mod logo;
 pub mod mcp;
+pub mod mcp_upstream;
 pub mod model;
 pub mod oauth;
 mod offering;

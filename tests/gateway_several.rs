@@ -120,17 +120,17 @@ async fn one_that_is_down_is_not_listed_and_says_so_and_comes_back() {
 
 /// A server of one tool.
 fn back(message: &Value) -> Outcome {
-    Ok(match message["method"].as_str() {
-        Some("server/discover") => json!({
+    match message["method"].as_str() {
+        Some("server/discover") => Ok(json!({
             "resultType": "complete", "supportedVersions": ["2026-07-28"],
             "capabilities": { "tools": {} }, "ttlMs": 0, "cacheScope": "private",
-        }),
-        Some("tools/list") => json!({
+        })),
+        Some("tools/list") => Ok(json!({
             "resultType": "complete", "ttlMs": 0, "cacheScope": "private",
             "tools": [{ "name": "back", "inputSchema": { "type": "object" } }],
-        }),
-        _ => json!({ "resultType": "complete", "content": [] }),
-    })
+        })),
+        method => Err(json!({ "code": -32601, "message": method })),
+    }
 }
 
 #[tokio::test]

@@ -22,10 +22,14 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("web", &["clock", "model"]),
     // Tokens that it hands on are secrets.
     ("access", &["secret", "model"]),
-    // What the operator says of APIs, with what is shown to them. No store names it.
+    // What the operator says of APIs and of MCP servers, with what is shown to them. No store names it.
     ("api", &["secret", "model"]),
+    ("mcp_upstream", &["secret"]),
     // Clients of the file are plain data with a date; what pages show is judged as they will show it.
-    ("config", &["secret", "clock", "model", "web", "api"]),
+    (
+        "config",
+        &["secret", "clock", "model", "web", "api", "mcp_upstream"],
+    ),
     // Codes and tokens are bound to keys, by their thumbprints.
     ("store", &["secret", "clock", "jose", "model"]),
     // It knows people's tokens at their identity providers.
@@ -54,7 +58,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     // store keeps the keys that it signs with.
     (
         "upstream",
-        &["secret", "clock", "model", "web", "api", "store", "mcp"],
+        &[
+            "secret",
+            "clock",
+            "model",
+            "web",
+            "api",
+            "mcp_upstream",
+            "store",
+            "mcp",
+        ],
     ),
     // It logs what the rooms noted on their responses.
     ("telemetry", &["web", "config"]),
@@ -96,8 +109,16 @@ const ROOMS: &[(&str, &[&str])] = &[
 const EVERYTHING_BELOW: &[&str] = &["*"];
 
 /// Rooms that would be the same if the server spoke something else than HTTP.
-const KNOW_NO_HTTP: [&str; 8] = [
-    "secret", "clock", "jose", "dpop", "model", "api", "access", "store",
+const KNOW_NO_HTTP: [&str; 9] = [
+    "secret",
+    "clock",
+    "jose",
+    "dpop",
+    "model",
+    "api",
+    "mcp_upstream",
+    "access",
+    "store",
 ];
 
 /// One file of the crate: the room that it belongs to, and its code without comments and tests.

@@ -35,12 +35,12 @@ use sources::RawSettings;
 
 use crate::{
     api::{Api, ApiDocument, HttpTool},
+    mcp_upstream::{McpUpstream, Reach},
     model::{
         assertion_issuer::AssertionIssuer,
         audit_arguments::AuditArguments,
         client::Client,
         client_metadata::MetadataRules,
-        mcp_upstream::{McpUpstream, Reach},
         provider::Provider,
         resource::{PublicUrl, PublicUrlError},
         scope::ScopeCatalogue,

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{ConfigError, count, lifetime, table::Table};
 use crate::{
-    model::mcp_upstream::{McpUpstream, Reach, Selection, UpstreamLimits},
+    mcp_upstream::{McpUpstream, Reach, Selection, UpstreamLimits},
     secret::Credential,
 };
 

@@ -9,7 +9,6 @@ pub mod client_metadata;
 pub mod grant;
 pub mod kept_task;
 pub mod mcp_session;
-pub mod mcp_upstream;
 pub mod offered_tool;
 pub mod plain_text;
 pub mod provider;

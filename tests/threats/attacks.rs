@@ -182,7 +182,6 @@ fn the_store_is_never_given_a_secret() {
                     // to others, and what a provider knows us by, is configured and never kept.
                     let is_allowed = match name {
                         "Digest" | "DigestMap" | "PasswordHash" | "ServerKey" => true,
-                        "Credential" => path.ends_with("model/mcp_upstream.rs"),
                         "ProviderSecret" => path.ends_with("model/provider.rs"),
                         _ => false,
                     };

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::model::mcp_upstream::Reach;
+use crate::mcp_upstream::Reach;
 
 /// Variables of ours that every child gets: where programs are, and where it is at home.
 const PASSED: [&str; 2] = ["PATH", "HOME"];

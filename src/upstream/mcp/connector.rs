@@ -34,7 +34,7 @@ use super::{
 };
 use crate::{
     mcp::feature::{Changes, ClientCapabilities},
-    model::mcp_upstream::{McpUpstream, Reach},
+    mcp_upstream::{McpUpstream, Reach},
 };
 
 /// How long the first exchange may take; rmcp waits 10 s for an answer to `server/discover` before it

@@ -1,8 +1,8 @@
 //! MCP servers behind this one: their tools, prompts and resources, offered as our own.
 //!
-//! What each of them offers is kept ([`keeping`]) and becomes part of what we offer. A call goes over a
-//! connection that belongs to whoever makes it ([`pool`]), with all that comes of it before its answer
-//! ([`call`]): progress, log messages and questions reach the client in the way of its own revision of
+//! What each of them offers is kept (`keeping.rs`) and becomes part of what we offer. A call goes over a
+//! connection that belongs to whoever makes it (`pool.rs`), with all that comes of it before its answer
+//! (`call.rs`): progress, log messages and questions reach the client in the way of its own revision of
 //! the protocol, whatever the upstream speaks.
 
 mod asked;
@@ -38,7 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     mcp::feature::{Changes, Features},
-    model::mcp_upstream::McpUpstream,
+    mcp_upstream::McpUpstream,
 };
 use connector::{Connector, http_client};
 use prompt::ProxiedPrompt;

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     mcp::feature::{Context, Question},
-    model::mcp_upstream::McpUpstream,
+    mcp_upstream::McpUpstream,
 };
 
 /// How often a server may ask before it answers.

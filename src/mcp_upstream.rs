@@ -1,4 +1,6 @@
-//! MCP servers behind this one: how each is reached, and what of it is offered under which name.
+//! What the operator says of MCP servers behind this one: how each is reached, and what of it is
+//! offered under which name. It holds what is shown to them, so it is no part of the model, which is
+//! what stores keep.
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
