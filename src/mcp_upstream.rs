@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use crate::secret::Credential;
+use crate::{api::UpstreamIdentity, secret::Credential};
 
 /// One server behind this one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub enum Reach {
         url: Arc<str>,
         /// The `Authorization` header that it gets, if any.
         authorization: Option<Credential>,
+        /// What it is told of who calls.
+        identity: UpstreamIdentity,
     },
     /// By the standard streams of a child process.
     Command {
@@ -166,6 +168,7 @@ mod tests {
         let reach = Reach::Http {
             url: "http://localhost/mcp".into(),
             authorization: None,
+            identity: UpstreamIdentity::None,
         };
         let mut upstream = McpUpstream::alone(reach);
         let offered = |upstream: &McpUpstream, name: &str| upstream.offered_as(name);

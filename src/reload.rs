@@ -143,7 +143,11 @@ impl Reloader {
             Arc::clone(&self.upstreams)
         } else {
             let changes = parts.offered.changes();
-            Arc::new(McpUpstreams::new(&config.upstreams, changes)?)
+            Arc::new(McpUpstreams::new(
+                &config.upstreams,
+                &self.surroundings,
+                changes,
+            )?)
         };
         let surroundings = &self.surroundings;
         let apis = upstream::describe(&config.apis, &surroundings.client).await?;
@@ -155,6 +159,8 @@ impl Reloader {
             self.offering.reach(&upstreams).await;
         }
         let app = App::new(&config, &parts);
+        let tokens = Arc::clone(&app.provided_tokens);
+        self.surroundings.tokens.are_known_to(tokens);
         self.logo.abort();
         self.logo = logo::fetch(&app);
         self.routes.replace(router::public(&app));

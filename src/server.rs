@@ -26,7 +26,9 @@ use crate::{
     state::{KEYS, State, StateError},
     store::{self, KeyRing, MemoryStore, Store},
     tunnel::{self, Tunnel, TunnelError},
-    upstream::{self, DescriptionError, Surroundings, UpstreamClient, mcp::McpUpstreams},
+    upstream::{
+        self, DescriptionError, PeoplesTokens, Surroundings, UpstreamClient, mcp::McpUpstreams,
+    },
     web::fetch::Fetcher,
 };
 
@@ -165,9 +167,14 @@ impl ServerBuilder {
         let surroundings = Surroundings {
             client: UpstreamClient::new(),
             assertions: state.assertions(&self.clock, &public_url),
+            tokens: PeoplesTokens::default(),
         };
         let apis = upstream::describe(&config.apis, &surroundings.client).await?;
-        let upstreams = Arc::new(McpUpstreams::new(&config.upstreams, &self.changes)?);
+        let upstreams = Arc::new(McpUpstreams::new(
+            &config.upstreams,
+            &surroundings,
+            &self.changes,
+        )?);
         let own = Arc::new(self.own);
         let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
         Ok(sources.rehearse()?)
@@ -214,8 +221,13 @@ impl ServerBuilder {
         let surroundings = Surroundings {
             client,
             assertions: Arc::clone(&assertions),
+            tokens: PeoplesTokens::default(),
         };
-        let upstreams = Arc::new(McpUpstreams::new(&config.upstreams, &self.changes)?);
+        let upstreams = Arc::new(McpUpstreams::new(
+            &config.upstreams,
+            &surroundings,
+            &self.changes,
+        )?);
         let own = Arc::new(self.own);
         let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
         let offering = Offering::of(sources, self.changes)?;
@@ -231,6 +243,8 @@ impl ServerBuilder {
             shutdown: shutdown.clone(),
         };
         let app = App::new(&config, &parts);
+        let tokens = Arc::clone(&app.provided_tokens);
+        surroundings.tokens.are_known_to(tokens);
         offering.reach(&upstreams).await;
         let max_connections = connection::affordable(config.limits.connections);
         let routes = Routes::new(router::public(&app));

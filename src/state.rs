@@ -89,7 +89,8 @@ impl State {
     /// What says to upstreams who calls, in the name of `issuer`.
     pub(crate) fn assertions(&self, clock: &Arc<dyn Clock>, issuer: &PublicUrl) -> Arc<Assertions> {
         let (keys, clock) = (Arc::clone(&self.assertions), Arc::clone(clock));
-        Arc::new(Assertions::new(keys, clock, issuer.clone()))
+        let people = Arc::clone(&self.store);
+        Arc::new(Assertions::new(keys, clock, issuer.clone(), people))
     }
 }
 

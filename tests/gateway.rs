@@ -2,11 +2,13 @@
 //! client's reaches it but what the client wants done.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use remote_mcp_auth::mcp::feature::Change;
 use serde_json::{Value, json};
 use tokio::{
@@ -430,4 +432,56 @@ async fn what_we_do_not_know_is_passed_on_as_it_is() {
         let error = json!({ "code": -31_999, "message": "not today", "data": { "when": 1 } });
         assert_eq!(answer.rpc()["error"], error);
     }
+}
+
+/// What the assertions among these bytes claim, in their order.
+fn asserted(heard: &[u8]) -> Vec<Value> {
+    let heard = String::from_utf8_lossy(heard).into_owned();
+    let assertions = heard.lines().filter_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        let is_it = name.eq_ignore_ascii_case("x-person");
+        is_it.then(|| value.strip_prefix("Bearer ").unwrap().to_owned())
+    });
+    assertions
+        .map(|assertion| {
+            let claims = assertion.split('.').nth(1).unwrap();
+            let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
+            serde_json::from_slice(&claims).unwrap()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn an_upstream_is_told_who_calls_with_each_request() {
+    let upstream = JsonServer::start(talkative).await;
+    let (tapped, heard) = wiretap(upstream.addr()).await;
+    let file = format!(
+        "[[upstreams]]\nurl = \"http://{tapped}/mcp\"\n\
+         identity = {{ assertion = true, header = \"X-Person\" }}\n"
+    );
+    let gateway = TestServer::configured(config_file(&file), |builder| builder).await;
+    let lists_read = heard.lock().unwrap().len();
+    let own = asserted(&heard.lock().unwrap());
+    let issuer = own[0]["iss"].clone();
+    for claims in &own {
+        assert_eq!(claims["sub"], issuer, "this server reads lists for itself");
+        assert_eq!(claims["aud"], format!("http://{tapped}"));
+        assert!(claims.get("client_id").is_none(), "{claims}");
+    }
+
+    let person = connect(&gateway).await;
+    let modern = ModernClient::new(&gateway, &person.tokens.access);
+    modern.call("old/school", &json!({ "n": 1 })).await;
+    let theirs = asserted(&heard.lock().unwrap()[lists_read..]);
+    assert!(!theirs.is_empty());
+    for claims in &theirs {
+        assert_eq!(claims["sub"], "owner", "{claims}");
+        assert_eq!(claims["client_id"], person.client.id);
+        assert_eq!(claims["iss"], issuer);
+    }
+    let names: HashSet<&str> = theirs
+        .iter()
+        .map(|claims| claims["jti"].as_str().unwrap())
+        .collect();
+    assert_eq!(names.len(), theirs.len(), "each is made anew");
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures_util::future::join_all;
 use remote_mcp_auth::{
     access::{ProvidedTokenError, ProvidedTokens},
@@ -10,14 +11,15 @@ use remote_mcp_auth::{
     secret::ProvidedToken,
     web::fetch::{FetchAllow, FetchSettings, Fetcher},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
     fake_provider::{FakeProvider, SECRET, leave, sign_in},
     support::{
-        Browser, OAuthClient, TestServer, Tokens, config_file, postgres, provider::IdentityProvider,
+        Api, Browser, Launch, McpClient, OAuthClient, Reply, TestServer, Tokens, config_file,
+        postgres, provider::IdentityProvider,
     },
 };
 
@@ -281,4 +283,83 @@ async fn a_real_provider_gives_tokens_that_outlast_the_sign_in() {
     // What is kept now was given by the refresh: it works once more.
     server.advance(Duration::from_hours(1));
     assert_ne!(token(&server, &user).await, second);
+}
+
+/// A tool of the person's own API.
+fn own_tool(api: &Api, identity: &str) -> String {
+    let url = api.url();
+    format!(
+        "[[http_tools]]\nname = \"ask\"\ndescription = \"Asks.\"\nurl = \"{url}/\"\n\
+         identity = {identity}\n"
+    )
+}
+
+async fn ask(server: &TestServer, tokens: &Tokens) -> Value {
+    let mcp = McpClient::initialized(server, &tokens.access, "2025-11-25").await;
+    mcp.call("ask", &json!({})).await
+}
+
+#[tokio::test]
+async fn a_tool_calls_the_persons_own_api_with_the_persons_own_token() {
+    let provider = FakeProvider::start().await;
+    let api = Api::start(|request| match request.header("authorization") {
+        Some("Bearer access 2") => Reply::json(200, &json!("hello")),
+        _ => Reply::json(401, &json!({ "message": "no longer" })),
+    })
+    .await;
+    let tool = own_tool(&api, "{ provider = \"idp\" }");
+    let server = provider.server(KEPT, &tool).await;
+    let (_, tokens) = connect(&provider, &server).await;
+    // The first is refused, and another one is got.
+    let result = ask(&server, &tokens).await;
+    assert_eq!(result["isError"], false, "{result}");
+    assert_eq!(api.last().header("authorization"), Some("Bearer access 2"));
+    assert_eq!(provider.script().refreshed, 1);
+}
+
+#[tokio::test]
+async fn without_a_token_the_model_is_told_where_the_person_signs_in() {
+    let provider = FakeProvider::start().await;
+    let api = Api::start(|_| Reply::json(401, &json!({ "message": "no longer" }))).await;
+    let tool = own_tool(&api, "{ provider = \"idp\" }");
+    let server = provider.server(KEPT, &tool).await;
+    let (_, tokens) = connect(&provider, &server).await;
+    provider.script().refresh_token = None;
+    let result = ask(&server, &tokens).await;
+    assert_eq!(result["isError"], true, "{result}");
+    let text = result["content"][0]["text"].as_str().unwrap();
+    assert!(
+        text.contains("401") || text.contains("sign in at"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn an_assertion_says_what_the_provider_vouches_for() {
+    let provider = FakeProvider::start().await;
+    let api = Api::start(|_| Reply::json(200, &json!("hello"))).await;
+    let tool = own_tool(&api, "\"assertion\"");
+    let server = provider.server("anyone = true", &tool).await;
+    let (_, tokens) = connect(&provider, &server).await;
+    ask(&server, &tokens).await;
+    let last = api.last();
+    let assertion = last.header("authorization").unwrap();
+    let claims = assertion.split('.').nth(1).unwrap();
+    let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
+    let claims: Value = serde_json::from_slice(&claims).unwrap();
+    assert_eq!(claims["email"], "ada@example.com", "{claims}");
+    assert_eq!(claims["sub"], ada(&provider).as_str());
+}
+
+#[test]
+fn a_provider_that_keeps_no_tokens_is_no_identity() {
+    let file = "[[http_tools]]\nname = \"ask\"\ndescription = \"Asks.\"\n\
+                url = \"https://api.example.com/\"\nidentity = { provider = \"idp\" }\n";
+    let ended = Launch::serving()
+        .file("server.toml", file)
+        .env("CONFIG_FILE", "server.toml")
+        .args(&["check"])
+        .run();
+    assert_eq!(ended.code, Some(2), "{ended:#?}");
+    assert!(ended.stderr.contains("keep_tokens"), "{ended:#?}");
 }

@@ -24,7 +24,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("access", &["secret", "model"]),
     // What the operator says of APIs and of MCP servers, with what is shown to them. No store names it.
     ("api", &["secret", "model"]),
-    ("mcp_upstream", &["secret"]),
+    ("mcp_upstream", &["secret", "api"]),
     // Clients of the file are plain data with a date; what pages show is judged as they will show it.
     (
         "config",
@@ -65,6 +65,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "web",
             "api",
             "mcp_upstream",
+            "access",
             "store",
             "mcp",
         ],

@@ -4,7 +4,7 @@ use crate::secret::Credential;
 
 /// What an upstream is told of who calls. Never the client's own token: it is for this server, and
 /// whoever has it could act here.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum UpstreamIdentity {
     /// Nothing.
     #[default]
@@ -22,5 +22,12 @@ pub enum UpstreamIdentity {
         header: String,
         /// Whom it is for; `None`: the origin that is called.
         audience: Option<String>,
+    },
+    /// The person's own token at the identity provider that they signed in with.
+    Provided {
+        /// The provider's identifier.
+        provider: String,
+        /// The header that carries it, after `Bearer `.
+        header: String,
     },
 }

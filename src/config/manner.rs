@@ -8,13 +8,14 @@
 //! max_chars = 50000
 //! ```
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{Environment, header_name, lifetime, table::Table};
+use super::{ConfigError, Environment, header_name, lifetime, table::Table};
 use crate::{
     api::{FieldPath, Manner, UpstreamIdentity},
+    model::provider::Provider,
     secret::Credential,
 };
 
@@ -95,7 +96,8 @@ pub(super) fn identity(
     environment: Environment<'_>,
 ) -> Result<UpstreamIdentity, String> {
     const MUST: &str = "identity must be \"none\", \"assertion\" or a table: \
-                        { header = …, value_env = … } or { assertion = true, audience = … }";
+                        { header = …, value_env = … }, { assertion = true, audience = … } or \
+                        { provider = … }";
     match table.members().get("identity") {
         None => Ok(UpstreamIdentity::None),
         Some(Value::String(word)) => match word.as_str() {
@@ -109,6 +111,13 @@ pub(super) fn identity(
                 Some(Value::Bool(true)) => assertion(members),
                 _ => Err(MUST.to_owned()),
             }
+        }
+        Some(Value::Object(members)) if members.contains_key("provider") => {
+            knows_only(members, &["provider", "header"])?;
+            Ok(UpstreamIdentity::Provided {
+                provider: text(members, "provider")?.unwrap_or_default(),
+                header: header(members)?,
+            })
         }
         Some(Value::Object(members)) => {
             knows_only(members, &["header", "value_env", "prefix"])?;
@@ -127,6 +136,27 @@ pub(super) fn identity(
         }
         Some(_) => Err(MUST.to_owned()),
     }
+}
+
+/// Identities at providers that there are not, or that keep no tokens.
+pub(super) fn strangers<'a>(
+    told: impl Iterator<Item = (&'a str, &'a UpstreamIdentity)>,
+    providers: &[Arc<Provider>],
+) -> Vec<ConfigError> {
+    let is_kept = |id: &str| {
+        let mut known = providers.iter();
+        known.any(|provider| *provider.id == *id && provider.keep_tokens)
+    };
+    told.filter_map(|(name, identity)| match identity {
+        UpstreamIdentity::Provided { provider, .. } if !is_kept(provider) => {
+            Some(ConfigError::new(format!(
+                "{name}: identity: there is no sign_in_providers with id = {provider:?} and \
+                 keep_tokens = true"
+            )))
+        }
+        _ => None,
+    })
+    .collect()
 }
 
 fn assertion(members: &Map<String, Value>) -> Result<UpstreamIdentity, String> {

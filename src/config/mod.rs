@@ -34,7 +34,7 @@ pub use settings::{Setting, all as settings};
 use sources::RawSettings;
 
 use crate::{
-    api::{Api, ApiDocument, HttpTool},
+    api::{Api, ApiDocument, HttpTool, UpstreamIdentity},
     mcp_upstream::{McpUpstream, Reach},
     model::{
         assertion_issuer::AssertionIssuer,
@@ -383,10 +383,8 @@ impl Config {
             denied: read.list("client_document_denied_hosts", host_name),
         };
         let has_documents = read.value("client_documents", switch, false);
-        let http_tools = raw.tables("http_tools");
-        let http_tools = http_tools::read(http_tools, &scopes, environment, &mut read.errors);
-        let apis = raw.tables("apis");
-        let apis = apis::read(apis, &scopes, environment, directory, &mut read.errors);
+        let (http_tools, apis) = read.tools(&scopes, environment, directory);
+        read.refuse_strangers(&providers, &upstreams, &http_tools, &apis);
         let config = Self {
             listen,
             public_url,
@@ -555,12 +553,53 @@ impl Reader<'_> {
         Some(url)
     }
 
+    /// What stands behind tools by configuration.
+    fn tools(
+        &mut self,
+        scopes: &ScopeCatalogue,
+        environment: Environment<'_>,
+        directory: &Path,
+    ) -> (Vec<HttpTool>, Vec<Api>) {
+        let http_tools = self.raw.tables("http_tools");
+        let http_tools = http_tools::read(http_tools, scopes, environment, &mut self.errors);
+        let apis = self.raw.tables("apis");
+        let apis = apis::read(apis, scopes, environment, directory, &mut self.errors);
+        (http_tools, apis)
+    }
+
+    /// Refuses identities at providers that there are not, or that keep no tokens.
+    fn refuse_strangers(
+        &mut self,
+        providers: &[Arc<Provider>],
+        upstreams: &[McpUpstream],
+        http_tools: &[HttpTool],
+        apis: &[Api],
+    ) {
+        let tools = http_tools
+            .iter()
+            .map(|tool| (&*tool.name, &tool.manner.identity));
+        let told = apis.iter().map(|api| (&*api.name, &api.manner.identity));
+        let told = tools
+            .chain(told)
+            .chain(upstreams.iter().filter_map(|upstream| {
+                let Reach::Http { identity, .. } = &upstream.reach else {
+                    return None;
+                };
+                Some((upstream.label(), identity))
+            }));
+        self.errors.extend(manner::strangers(told, providers));
+    }
+
     /// The upstream that is named alone, or those of the file.
     fn upstreams(&mut self, of_file: Vec<McpUpstream>) -> Vec<McpUpstream> {
         let authorization = self.optional("upstream_authorization", upstreams::authorization);
         match self.optional("upstream", upstreams::url) {
             Some(url) if of_file.is_empty() => {
-                vec![McpUpstream::alone(Reach::Http { url, authorization })]
+                vec![McpUpstream::alone(Reach::Http {
+                    url,
+                    authorization,
+                    identity: UpstreamIdentity::None,
+                })]
             }
             Some(_) => {
                 self.refuse(

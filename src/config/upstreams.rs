@@ -16,17 +16,18 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{ConfigError, count, lifetime, table::Table};
+use super::{ConfigError, count, lifetime, manner, table::Table};
 use crate::{
     mcp_upstream::{McpUpstream, Reach, Selection, UpstreamLimits},
     secret::Credential,
 };
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "name",
     "url",
     "authorization",
     "authorization_env",
+    "identity",
     "command",
     "environment",
     "pass_environment",
@@ -115,7 +116,7 @@ fn name(name: String) -> Result<Arc<str>, String> {
 fn reach(table: &Table, environment: &dyn Fn(&str) -> Option<String>) -> Result<Reach, String> {
     let command = table.list("command")?;
     let of_commands = ["environment", "pass_environment", "directory"];
-    let of_urls = ["authorization", "authorization_env"];
+    let of_urls = ["authorization", "authorization_env", "identity"];
     let stray = |keys: &[&'static str]| {
         let mut keys = keys.iter();
         keys.find(|key| table.members().contains_key(**key))
@@ -126,12 +127,16 @@ fn reach(table: &Table, environment: &dyn Fn(&str) -> Option<String>) -> Result<
         None if command.is_empty() => Err("url or command must be there".to_owned()),
         Some(text) => match stray(&of_commands) {
             Some(key) => Err(format!("{key} is for those that have a command")),
+            None if table.members().contains_key("identity") && has_authorization(table) => {
+                Err("set identity or authorization, not both".to_owned())
+            }
             None => Ok(Reach::Http {
                 url: url(&text)?,
                 authorization: table
                     .secret("authorization", environment)?
                     .map(|text| authorization(&text))
                     .transpose()?,
+                identity: manner::identity(table, environment)?,
             }),
         },
         None => match stray(&of_urls) {
@@ -143,6 +148,12 @@ fn reach(table: &Table, environment: &dyn Fn(&str) -> Option<String>) -> Result<
             }),
         },
     }
+}
+
+fn has_authorization(table: &Table) -> bool {
+    ["authorization", "authorization_env"]
+        .iter()
+        .any(|key| table.members().contains_key(*key))
 }
 
 /// An address of an MCP server: http or https, with nothing that does not belong there.
@@ -263,6 +274,10 @@ mod tests {
             (
                 "url = \"https://a.example\"\ndirectory = \"/tmp\"",
                 "directory is for those that have a command",
+            ),
+            (
+                "url = \"https://a.example\"\nauthorization = \"x\"\nidentity = \"assertion\"",
+                "identity or authorization",
             ),
             (
                 "command = [\"a\"]\nauthorization = \"x\"",

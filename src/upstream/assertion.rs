@@ -13,12 +13,11 @@ use axum::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::signing_key::SigningKey;
+use super::{identity::Caller, signing_key::SigningKey};
 use crate::{
     clock::{Clock, Timestamp},
-    mcp::feature::Context,
-    model::resource::PublicUrl,
-    store::KeyRing,
+    model::{resource::PublicUrl, user::UserId},
+    store::{KeyRing, Store},
     web::{Json, cors},
 };
 
@@ -36,34 +35,62 @@ pub struct Assertions {
     keys: Arc<KeyRing>,
     clock: Arc<dyn Clock>,
     issuer: PublicUrl,
+    people: Arc<dyn Store>,
 }
 
 impl Assertions {
-    /// `keys` yields the keys that sign; `issuer` is who says it.
-    pub fn new(keys: Arc<KeyRing>, clock: Arc<dyn Clock>, issuer: PublicUrl) -> Self {
+    /// `keys` yields the keys that sign; `issuer` is who says it; `people` knows what identity
+    /// providers have said of them.
+    pub fn new(
+        keys: Arc<KeyRing>,
+        clock: Arc<dyn Clock>,
+        issuer: PublicUrl,
+        people: Arc<dyn Store>,
+    ) -> Self {
         Self {
             keys,
             clock,
             issuer,
+            people,
         }
     }
 
-    /// Who calls, for `audience`. `None` only if there is no key to sign with.
-    pub(super) fn about(&self, context: &Context, audience: &str) -> Option<String> {
+    /// The e-mail of whoever calls, if an identity provider has said it.
+    pub(super) async fn email_of(&self, user: &UserId) -> Option<String> {
+        match self.people.profile(user).await {
+            Ok(profile) => profile?.email,
+            Err(error) => {
+                tracing::warn!(error = %error, "the e-mail of a person cannot be looked up; their upstream is not told");
+                None
+            }
+        }
+    }
+
+    /// Who calls, for `audience`; without a caller it is this server itself. `None` only if there is no key to sign with.
+    pub(super) fn about(
+        &self,
+        caller: Option<&Caller>,
+        email: Option<&str>,
+        audience: &str,
+    ) -> Option<String> {
         let now = self.clock.now();
         let key = self.key(now)?;
         let header = json!({ "typ": "JWT", "alg": "ES256", "kid": key.kid() });
-        // `email` belongs here as soon as it is known.
-        let claims = json!({
+        let mut claims = json!({
             "iss": self.issuer.origin(),
             "aud": audience,
-            "sub": context.user().as_str(),
-            "client_id": context.client().as_str(),
-            "scope": context.scopes().to_string(),
+            "sub": caller.map_or(self.issuer.origin(), |caller| caller.user.as_str()),
             "iat": now.as_secs(),
             "exp": (now + LIFETIME).as_secs(),
             "jti": Uuid::new_v4(),
         });
+        if let (Some(caller), Some(claims)) = (caller, claims.as_object_mut()) {
+            claims.insert("client_id".to_owned(), json!(caller.client.as_str()));
+            claims.insert("scope".to_owned(), json!(caller.scopes.to_string()));
+            if let Some(email) = email {
+                claims.insert("email".to_owned(), json!(email));
+            }
+        }
         key.sign(&header, &claims)
     }
 
@@ -121,6 +148,7 @@ mod tests {
             Arc::clone(&ring),
             Arc::clone(&clock) as Arc<dyn Clock>,
             issuer,
+            Arc::new(store.clone()),
         );
         let signs = || assertions.key(clock.now()).unwrap().kid();
         let published = || -> Vec<String> {

@@ -5,28 +5,77 @@ use std::fmt;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::assertion::Assertions;
-use crate::{api::UpstreamIdentity, mcp::feature::Context};
+use crate::{
+    api::UpstreamIdentity,
+    mcp::feature::Context,
+    model::{client::ClientId, scope::ScopeSet, user::UserId},
+    secret::ProvidedToken,
+};
 
 /// There is no key to sign with. It cannot be met with while the store has its keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoKey;
 
+/// On whose behalf an upstream is called.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) user: UserId,
+    pub(super) client: ClientId,
+    pub(super) scopes: ScopeSet,
+}
+
+impl Caller {
+    pub(super) fn of(context: &Context) -> Self {
+        Self {
+            user: context.user().clone(),
+            client: context.client().clone(),
+            scopes: context.scopes().clone(),
+        }
+    }
+}
+
+/// What else is known of them, as far as the upstream is told.
+#[derive(Default)]
+pub(super) struct Person {
+    /// Their own token.
+    pub(super) own: Option<ProvidedToken>,
+    /// Their e-mail, where an identity provider has said it.
+    pub(super) email: Option<String>,
+}
+
+impl Person {
+    pub(super) fn with(own: ProvidedToken) -> Self {
+        Self {
+            own: Some(own),
+            email: None,
+        }
+    }
+}
+
 /// Adds what the upstream at `origin` is told, whatever stood there before. Nothing of it comes from
-/// the client: a token of its own, should a person have one for the upstream, would be added here.
+/// the client. Without a caller it is this server that calls, for itself.
 pub(super) fn tell(
     headers: &mut HeaderMap,
     identity: &UpstreamIdentity,
     assertions: &Assertions,
     origin: &str,
-    context: &Context,
+    person: &Person,
+    caller: Option<&Caller>,
 ) -> Result<(), NoKey> {
     match identity {
         UpstreamIdentity::None => {}
         UpstreamIdentity::Header { name, value } => set(headers, name, value.expose()),
         UpstreamIdentity::Assertion { header, audience } => {
             let audience = audience.as_deref().unwrap_or(origin);
-            let assertion = assertions.about(context, audience).ok_or(NoKey)?;
+            let assertion = assertions
+                .about(caller, person.email.as_deref(), audience)
+                .ok_or(NoKey)?;
             set(headers, header, &format!("Bearer {assertion}"));
+        }
+        UpstreamIdentity::Provided { header, .. } => {
+            if let Some(own) = &person.own {
+                set(headers, header, &format!("Bearer {}", own.expose()));
+            }
         }
     }
     Ok(())

@@ -4,17 +4,18 @@ use std::{fmt, sync::Arc};
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, Method},
+    http::{HeaderMap, Method, StatusCode},
 };
 
 use super::{
     answer::{self, Wanted},
     assertion::Assertions,
-    client::{Call, UpstreamClient, UpstreamError},
-    identity::{self, NoKey},
+    client::{Answer, Call, UpstreamClient, UpstreamError},
+    identity::{self, Caller, NoKey, Person},
+    peoples_tokens::PeoplesTokens,
 };
 use crate::{
-    api::{BaseUrl, Manner},
+    api::{BaseUrl, Manner, UpstreamIdentity},
     mcp::feature::{Context, ToolResult},
 };
 
@@ -28,6 +29,8 @@ pub struct Surroundings {
     pub client: UpstreamClient,
     /// Says who calls.
     pub assertions: Arc<Assertions>,
+    /// Knows people's own tokens.
+    pub tokens: PeoplesTokens,
 }
 
 /// An upstream, and how it is called.
@@ -57,30 +60,58 @@ impl Site {
         structured: bool,
     ) -> ToolResult {
         let method = prepared.method.clone();
-        let call = match self.call(prepared, context) {
-            Ok(call) => call,
-            Err(error) => {
-                tracing::error!(upstream = self.name, "{error}");
-                return ToolResult::error("This server cannot say who you are at the moment.");
-            }
+        let wanted = Wanted {
+            fields: &self.manner.fields,
+            max_chars: self.manner.max_chars,
+            structured,
         };
-        match self.surroundings.client.send(call).await {
-            Ok(answer) => {
-                let wanted = Wanted {
-                    fields: &self.manner.fields,
-                    max_chars: self.manner.max_chars,
-                    structured,
-                };
-                answer::result(&method, &answer, &wanted)
-            }
-            Err(error) => {
-                tracing::warn!(upstream = self.name, error = %error, "an upstream gave no answer");
-                ToolResult::error(in_plain_words(&error))
-            }
+        match self.answer(prepared, context).await {
+            Ok(answer) => answer::result(&method, &answer, &wanted),
+            Err(problem) => ToolResult::error(problem),
         }
     }
 
-    fn call(&self, prepared: Prepared, context: &Context) -> Result<Call, NoKey> {
+    /// The answer; or why there is none, in words for a model.
+    async fn answer(&self, prepared: Prepared, context: &Context) -> Result<Answer, String> {
+        let tokens = &self.surroundings.tokens;
+        match &self.manner.identity {
+            UpstreamIdentity::Provided { provider, .. } => {
+                let own = tokens.of(context.user(), provider, None).await?;
+                let person = Person::with(own.clone());
+                let answer = self.send(prepared.clone(), &person, context).await?;
+                if answer.status != StatusCode::UNAUTHORIZED {
+                    return Ok(answer);
+                }
+                // It was taken back while it looked good.
+                let own = tokens.of(context.user(), provider, Some(&own)).await?;
+                self.send(prepared, &Person::with(own), context).await
+            }
+            UpstreamIdentity::Assertion { .. } => {
+                let email = self.surroundings.assertions.email_of(context.user()).await;
+                let person = Person { own: None, email };
+                self.send(prepared, &person, context).await
+            }
+            _ => self.send(prepared, &Person::default(), context).await,
+        }
+    }
+
+    async fn send(
+        &self,
+        prepared: Prepared,
+        person: &Person,
+        context: &Context,
+    ) -> Result<Answer, String> {
+        let call = self.call(prepared, person, context).map_err(|error| {
+            tracing::error!(upstream = self.name, "{error}");
+            "This server cannot say who you are at the moment.".to_owned()
+        })?;
+        self.surroundings.client.send(call).await.map_err(|error| {
+            tracing::warn!(upstream = self.name, error = %error, "an upstream gave no answer");
+            in_plain_words(&error)
+        })
+    }
+
+    fn call(&self, prepared: Prepared, person: &Person, context: &Context) -> Result<Call, NoKey> {
         let Prepared {
             method,
             target,
@@ -95,7 +126,8 @@ impl Site {
             &self.manner.identity,
             &self.surroundings.assertions,
             self.origin.origin(),
-            context,
+            person,
+            Some(&Caller::of(context)),
         )?;
         Ok(Call {
             method,

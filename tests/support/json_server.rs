@@ -58,6 +58,11 @@ impl JsonServer {
         Self { addr, serving }
     }
 
+    /// Where it is.
+    pub(crate) fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
     /// The table that puts it behind a gateway.
     pub(crate) fn table(&self) -> String {
         format!("[[upstreams]]\nurl = \"http://{}/mcp\"\n", self.addr)

@@ -30,11 +30,13 @@ use super::{
     child,
     connection::{Connection, short},
     routes::Routes,
+    says::Says,
     transport::{Routed, RoutedHttp},
 };
 use crate::{
     mcp::feature::{Changes, ClientCapabilities},
     mcp_upstream::{McpUpstream, Reach},
+    upstream::{identity::Caller, site::Surroundings},
 };
 
 /// How long the first exchange may take; rmcp waits 10 s for an answer to `server/discover` before it
@@ -55,6 +57,7 @@ pub(super) struct Connector {
     pub(super) label: Arc<str>,
     pub(super) settings: McpUpstream,
     pub(super) http: reqwest::Client,
+    pub(super) surroundings: Surroundings,
     pub(super) changes: Changes,
     /// Told when there is reason to look whether it is still there, and what it offers.
     pub(super) doubt: Notify,
@@ -104,16 +107,22 @@ impl Connector {
     /// revision the upstream speaks, even if that is known.
     pub(super) async fn connect(
         &self,
+        caller: Option<Caller>,
         capabilities: ClientCapabilities,
         anew: bool,
     ) -> Result<Arc<Connection>, String> {
         let has_sessions = self.has_sessions.load(Ordering::Relaxed) && !anew;
         if self.settings.sessions_only || has_sessions {
-            return self.connect_with(capabilities, Lifecycle::Sessions).await;
+            let sessions = Lifecycle::Sessions;
+            return self.connect_with(caller, capabilities, sessions).await;
         }
-        let connected = match self.connect_with(capabilities, Lifecycle::Either).await {
+        let either = self.connect_with(caller.clone(), capabilities, Lifecycle::Either);
+        let connected = match either.await {
             // Some servers break at a method that they do not know.
-            Err(why) if why != SILENT => self.connect_with(capabilities, Lifecycle::Sessions).await,
+            Err(why) if why != SILENT => {
+                let sessions = Lifecycle::Sessions;
+                self.connect_with(caller, capabilities, sessions).await
+            }
             connected => connected,
         };
         if let Ok(connection) = &connected {
@@ -125,6 +134,7 @@ impl Connector {
 
     async fn connect_with(
         &self,
+        caller: Option<Caller>,
         capabilities: ClientCapabilities,
         lifecycle: Lifecycle,
     ) -> Result<Arc<Connection>, String> {
@@ -137,7 +147,11 @@ impl Connector {
         };
         let starting = async {
             match &self.settings.reach {
-                Reach::Http { url, authorization } => {
+                Reach::Http {
+                    url,
+                    authorization,
+                    identity,
+                } => {
                     let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::clone(url))
                         .max_concurrent_requests(self.settings.limits.calls.max(16));
                     if let Some(authorization) = authorization {
@@ -146,7 +160,13 @@ impl Connector {
                         value.set_sensitive(true);
                         config = config.custom_headers([(header::AUTHORIZATION, value)].into());
                     }
-                    let http = RoutedHttp::new(self.http.clone(), Arc::clone(&routes));
+                    let says = Says {
+                        identity: identity.clone(),
+                        surroundings: self.surroundings.clone(),
+                        caller,
+                        origin: origin_of(url),
+                    };
+                    let http = RoutedHttp::new(self.http.clone(), Arc::clone(&routes), says);
                     let transport = StreamableHttpClientTransport::with_client(http, config);
                     let transport = Routed::new(transport, Arc::clone(&routes));
                     serve(client, transport, lifecycle, &stop).await
@@ -195,6 +215,14 @@ impl Connector {
         });
         Ok(Arc::new(Connection::new(peer, routes, server, stop, ended)))
     }
+}
+
+/// Scheme, host and port of an address that the configuration has been checked for.
+fn origin_of(url: &str) -> String {
+    let after = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(after..).and_then(|rest| rest.find(['/', '?']));
+    let end = end.map_or(url.len(), |end| after + end);
+    url.get(..end).unwrap_or(url).to_owned()
 }
 
 /// How an upstream is spoken to.

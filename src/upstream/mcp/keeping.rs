@@ -25,7 +25,7 @@ const SETTLE: Duration = Duration::from_millis(50);
 pub(super) async fn keep(upstream: Arc<Upstream>, changed: Arc<dyn Fn() + Send + Sync>) {
     let mut failures = Failures::none();
     loop {
-        let why = match upstream.pool.lease(Key::of_everybody()).await {
+        let why = match upstream.pool.lease(Key::of_everybody(), None).await {
             Ok(lease) => {
                 let attended = attend(&upstream, &lease, &changed).await;
                 let Err(why) = attended else {

@@ -18,6 +18,7 @@ mod pool;
 mod prompt;
 mod resource;
 mod routes;
+mod says;
 mod tool;
 mod transport;
 mod upstream;
@@ -39,6 +40,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     mcp::feature::{Changes, Features},
     mcp_upstream::McpUpstream,
+    upstream::site::Surroundings,
 };
 use connector::{Connector, http_client};
 use prompt::ProxiedPrompt;
@@ -76,7 +78,11 @@ impl McpUpstreams {
     /// # Errors
     ///
     /// If there can be no HTTP client here.
-    pub fn new(settings: &[McpUpstream], changes: &Changes) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        settings: &[McpUpstream],
+        surroundings: &Surroundings,
+        changes: &Changes,
+    ) -> Result<Self, reqwest::Error> {
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
         let http = http_client()?;
@@ -85,6 +91,7 @@ impl McpUpstreams {
                 label: settings.label().into(),
                 settings: settings.clone(),
                 http: http.clone(),
+                surroundings: surroundings.clone(),
                 changes: changes.clone(),
                 doubt: Notify::new(),
                 tasks: tasks.clone(),

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     mcp::feature::{ClientCapabilities, Context},
     model::grant::GrantId,
+    upstream::identity::Caller,
 };
 
 /// How long to wait after a first failure; twice as long after each further one.
@@ -119,8 +120,8 @@ impl Pool {
 
     /// The connection of `key`. It is made if there is none, or none any more; what comes back in its
     /// place is why it could not be.
-    pub(super) async fn lease(&self, key: Key) -> Result<Lease, Arc<str>> {
-        let mut state = self.slot(key)?;
+    pub(super) async fn lease(&self, key: Key, caller: Option<Caller>) -> Result<Lease, Arc<str>> {
+        let mut state = self.slot(key, caller)?;
         let state = state
             .wait_for(|state| !matches!(state, State::Starting))
             .await;
@@ -131,7 +132,7 @@ impl Pool {
         }
     }
 
-    fn slot(&self, key: Key) -> Result<watch::Receiver<State>, Arc<str>> {
+    fn slot(&self, key: Key, caller: Option<Caller>) -> Result<watch::Receiver<State>, Arc<str>> {
         let now = Instant::now();
         let mut slots = self.lock();
         let mut failures = Failures::none();
@@ -165,7 +166,7 @@ impl Pool {
                 tokio::time::sleep_until(failures.until().min(now + LONGEST_PAUSE)).await;
             }
             let state = match connector
-                .connect(key.capabilities, key.grant.is_none())
+                .connect(caller, key.capabilities, key.grant.is_none())
                 .await
             {
                 Ok(connection) => State::Ready(connection),

@@ -21,7 +21,10 @@ use rmcp::{
 };
 use sse_stream::Sse;
 
-use super::routes::{Routes, Streamed};
+use super::{
+    routes::{Routes, Streamed},
+    says::Says,
+};
 
 /// A transport whose messages are given to the calls that they belong to.
 pub(super) struct Routed<T> {
@@ -68,11 +71,13 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 pub(super) struct RoutedHttp {
     http: reqwest::Client,
     routes: Arc<Routes>,
+    says: Arc<Says>,
 }
 
 impl RoutedHttp {
-    pub(super) fn new(http: reqwest::Client, routes: Arc<Routes>) -> Self {
-        Self { http, routes }
+    pub(super) fn new(http: reqwest::Client, routes: Arc<Routes>, says: Says) -> Self {
+        let says = Arc::new(says);
+        Self { http, routes, says }
     }
 
     fn listen(&self, call: RequestId, events: Events) -> Events {
@@ -130,9 +135,10 @@ impl StreamableHttpClient for RoutedHttp {
         message: ClientJsonRpcMessage,
         session_id: Option<Arc<str>>,
         auth_header: Option<String>,
-        custom_headers: Headers,
+        mut custom_headers: Headers,
         limits: StreamableHttpResponseLimits,
     ) -> Result<StreamableHttpPostResponse, StreamableHttpError<Self::Error>> {
+        self.says.add_to(&mut custom_headers).await;
         let call = match &message {
             JsonRpcMessage::Request(request) => Some(request.id.clone()),
             _ => None,
@@ -153,15 +159,17 @@ impl StreamableHttpClient for RoutedHttp {
         }
     }
 
-    fn delete_session(
+    async fn delete_session(
         &self,
         uri: Arc<str>,
         session_id: Arc<str>,
         auth_header: Option<String>,
-        custom_headers: Headers,
-    ) -> impl Future<Output = Result<(), StreamableHttpError<Self::Error>>> + Send + '_ {
+        mut custom_headers: Headers,
+    ) -> Result<(), StreamableHttpError<Self::Error>> {
+        self.says.add_to(&mut custom_headers).await;
         self.http
             .delete_session(uri, session_id, auth_header, custom_headers)
+            .await
     }
 
     async fn get_stream(
@@ -190,9 +198,10 @@ impl StreamableHttpClient for RoutedHttp {
         session_id: Option<Arc<str>>,
         last_event_id: Option<String>,
         auth_header: Option<String>,
-        custom_headers: Headers,
+        mut custom_headers: Headers,
         max_sse_event_size: usize,
     ) -> Result<Events, StreamableHttpError<Self::Error>> {
+        self.says.add_to(&mut custom_headers).await;
         let call = last_event_id.as_deref();
         let call = call.and_then(|event| self.routes.call_after(event));
         let events = self.http.get_stream_with_max_sse_event_size(

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     mcp::feature::{Context, Question},
     mcp_upstream::McpUpstream,
+    upstream::identity::Caller,
 };
 
 /// How often a server may ask before it answers.
@@ -82,10 +83,15 @@ impl Upstream {
         is_new
     }
 
+    /// On whose behalf whoever makes a call is connected; nobody's, where all are together.
+    pub(super) fn caller(&self, context: &Context) -> Option<Caller> {
+        (!self.settings().shared).then(|| Caller::of(context))
+    }
+
     /// The connection of whoever makes a call.
     pub(super) async fn lease(&self, context: &Context) -> Result<Lease, Failure> {
         let key = Key::of(context, self.settings().shared);
-        let lease = self.pool.lease(key).await;
+        let lease = self.pool.lease(key, self.caller(context)).await;
         lease.map_err(|why| {
             self.connector.doubt.notify_one();
             Failure::Unavailable(why.to_string())

@@ -20,7 +20,10 @@ use super::{
     pool::{Failures, Key},
     upstream::Upstream,
 };
-use crate::mcp::feature::{CallError, Change, Context, Watch};
+use crate::{
+    mcp::feature::{CallError, Change, Context, Watch},
+    upstream::identity::Caller,
+};
 
 /// How long an upstream may take to subscribe.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -78,8 +81,12 @@ impl Upstream {
             watching.retain(|_, guard| guard.strong_count() > 0);
             watching.insert(uri.to_owned(), Arc::downgrade(&guard));
         }
-        let key = (Key::of(context, self.settings().shared), uri.to_owned());
-        let keeping = keep(Arc::clone(self), key, lease, subscribed, stop);
+        let whose = (
+            Key::of(context, self.settings().shared),
+            self.caller(context),
+        );
+        let watched = (whose, uri.to_owned());
+        let keeping = keep(Arc::clone(self), watched, lease, subscribed, stop);
         self.connector.tasks.spawn(keeping);
         Ok(Watch::new(guard))
     }
@@ -105,7 +112,7 @@ async fn subscribe(lease: &Lease, uri: &str) -> Result<Subscribed, Failure> {
 /// Keeps a subscription until nobody wants it any more, over as many connections as it takes.
 async fn keep(
     upstream: Arc<Upstream>,
-    key: (Key, String),
+    ((key, caller), uri): ((Key, Option<Caller>), String),
     mut lease: Lease,
     mut subscribed: Subscribed,
     stop: CancellationToken,
@@ -118,9 +125,9 @@ async fn keep(
             () = hear(&upstream, &lease, &mut subscribed) => true,
         };
         if !lost {
-            let is_wanted_again = upstream.watching.existing(&key.1).is_some();
+            let is_wanted_again = upstream.watching.existing(&uri).is_some();
             if matches!(subscribed, Subscribed::Session) && !is_wanted_again {
-                let params = Map::from_iter([("uri".to_owned(), json!(key.1))]);
+                let params = Map::from_iter([("uri".to_owned(), json!(uri))]);
                 let _ = lease
                     .request("resources/unsubscribe", params, TIMEOUT)
                     .await;
@@ -135,10 +142,10 @@ async fn keep(
                 () = shutdown.cancelled() => return,
                 () = tokio::time::sleep_until(failures.until()) => {}
             }
-            let Ok(lease) = upstream.pool.lease(key.0).await else {
+            let Ok(lease) = upstream.pool.lease(key, caller.clone()).await else {
                 continue;
             };
-            if let Ok(subscribed) = subscribe(&lease, &key.1).await {
+            if let Ok(subscribed) = subscribe(&lease, &uri).await {
                 break (lease, subscribed);
             }
         };
