@@ -57,9 +57,6 @@ pub enum ServeError {
     /// A tool cannot be offered.
     #[error(transparent)]
     Tools(#[from] RegistryError),
-    /// What is behind the server cannot be reached from here.
-    #[error("there can be no HTTP client here: {0}")]
-    Http(#[from] reqwest::Error),
     /// An API cannot be offered.
     #[error(transparent)]
     Description(#[from] DescriptionError),
@@ -174,7 +171,7 @@ impl ServerBuilder {
             &config.upstreams,
             &surroundings,
             &self.changes,
-        )?);
+        ));
         let own = Arc::new(self.own);
         let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
         Ok(sources.rehearse()?)
@@ -227,7 +224,7 @@ impl ServerBuilder {
             &config.upstreams,
             &surroundings,
             &self.changes,
-        )?);
+        ));
         let own = Arc::new(self.own);
         let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
         let offering = Offering::of(sources, self.changes)?;

@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use crate::support::{
-    JsonServer, McpClient, ModernClient, Outcome, TestServer, Workshop, config_file, connect,
-    initialize_message,
+    Browser, JsonServer, McpClient, ModernClient, OAuthClient, Outcome, TestServer, Workshop,
+    config_file, connect, initialize_message,
 };
 
 /// How the upstream is spoken to: as it likes best, which is 2026-07-28, and in sessions.
@@ -484,4 +484,21 @@ async fn an_upstream_is_told_who_calls_with_each_request() {
         .map(|claims| claims["jti"].as_str().unwrap())
         .collect();
     assert_eq!(names.len(), theirs.len(), "each is made anew");
+}
+
+#[tokio::test]
+async fn people_are_asked_with_what_the_upstream_says_of_its_tools() {
+    let upstream = JsonServer::start(talkative).await;
+    let config = config_file(&upstream.table());
+    let gateway = TestServer::configured(config, |builder| builder).await;
+    let client = OAuthClient::register(&gateway).await;
+    let mut browser = Browser::new(&gateway);
+    let page = browser.consent_page(&client.authorize_url()).await;
+    let tools = page.texts(".tools li");
+    // One says that it reads, and the other says nothing, which is the worst.
+    let words = ["Reads", "Can delete or overwrite"];
+    assert_eq!(tools.len(), words.len(), "{tools:?}");
+    for (tool, word) in tools.iter().zip(words) {
+        assert!(tool.ends_with(word), "{tool}");
+    }
 }

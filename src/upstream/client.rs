@@ -32,10 +32,43 @@ pub struct UpstreamClient(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     certificates: Option<PathBuf>,
-    /// Made when they are needed: to read the system's certificates takes time and memory, and an
-    /// upstream on this machine needs none.
+    following_none: Clients,
+    within_origin: Clients,
+}
+
+/// They are made when they are needed: certificates take time and room.
+#[derive(Debug, Default)]
+struct Clients {
     secure: OnceCell<Client>,
     plain: OnceCell<Client>,
+}
+
+/// Where a client goes on by itself.
+#[derive(Debug, Clone, Copy)]
+enum Redirects {
+    /// Nowhere: whoever has it judges for themselves.
+    None,
+    /// Servers that send `/mcp` on to `/mcp/` are followed; those that send us elsewhere are not.
+    WithinOrigin,
+}
+
+impl Redirects {
+    fn policy(self) -> redirect::Policy {
+        match self {
+            Self::None => redirect::Policy::none(),
+            Self::WithinOrigin => redirect::Policy::custom(|attempt| {
+                let stays = attempt.previous().last().is_some_and(|from| {
+                    let is_soon = attempt.previous().len() <= MAX_REDIRECTS;
+                    is_soon && from.origin() == attempt.url().origin()
+                });
+                if stays {
+                    attempt.follow()
+                } else {
+                    attempt.stop()
+                }
+            }),
+        }
+    }
 }
 
 /// A request to an upstream.
@@ -120,27 +153,35 @@ impl UpstreamClient {
     pub fn new() -> Self {
         Self(Arc::new(Inner {
             certificates: certificates::added(),
-            secure: OnceCell::new(),
-            plain: OnceCell::new(),
+            following_none: Clients::default(),
+            within_origin: Clients::default(),
         }))
     }
 
-    /// The bare client for an upstream, for whoever speaks with it at length. It follows no
-    /// redirects, keeps no cookies, asks no proxy and limits nothing but the time to connect.
-    pub async fn bare(&self, upstream: &BaseUrl) -> Result<Client, UpstreamError> {
-        let inner = &self.0;
-        let client = if upstream.origin().starts_with("https:") {
-            inner.secure.get_or_try_init(|| self.make_secure()).await?
+    /// The bare client for the upstream at `url`, for whoever speaks with it at length. It stays within
+    /// the origin, keeps no cookies, asks no proxy and limits nothing but the time to connect.
+    pub(super) async fn within_origin(&self, url: &str) -> Result<Client, UpstreamError> {
+        self.client(url, Redirects::WithinOrigin).await
+    }
+
+    async fn client(&self, url: &str, redirects: Redirects) -> Result<Client, UpstreamError> {
+        let clients = match redirects {
+            Redirects::None => &self.0.following_none,
+            Redirects::WithinOrigin => &self.0.within_origin,
+        };
+        let client = if url.starts_with("https:") {
+            let made = || self.make_secure(redirects);
+            clients.secure.get_or_try_init(made).await?
         } else {
-            let made = || async { make(Vec::new(), false) };
-            inner.plain.get_or_try_init(made).await?
+            let made = || async { make(Vec::new(), false, redirects) };
+            clients.plain.get_or_try_init(made).await?
         };
         Ok(client.clone())
     }
 
     /// Calls an upstream and reads its whole answer.
     pub async fn send(&self, call: Call) -> Result<Answer, UpstreamError> {
-        let client = self.bare(&call.origin).await?;
+        let client = self.client(call.origin.origin(), Redirects::None).await?;
         let limit = call.timeout;
         let host = host_of(&call.origin).to_owned();
         timeout(limit, exchange(&client, call))
@@ -149,11 +190,11 @@ impl UpstreamClient {
     }
 
     /// On a thread that may wait for files.
-    async fn make_secure(&self) -> Result<Client, UpstreamError> {
+    async fn make_secure(&self, redirects: Redirects) -> Result<Client, UpstreamError> {
         let inner = Arc::clone(&self.0);
         let made = tokio::task::spawn_blocking(move || {
             let trusted = certificates::trusted(inner.certificates.as_deref());
-            make(trusted.map_err(UpstreamError::Setup)?, true)
+            make(trusted.map_err(UpstreamError::Setup)?, true, redirects)
         });
         made.await
             .unwrap_or_else(|error| Err(UpstreamError::Setup(error.to_string())))
@@ -167,13 +208,14 @@ impl UpstreamClient {
 fn make(
     certificates: Vec<reqwest::Certificate>,
     https_only: bool,
+    redirects: Redirects,
 ) -> Result<Client, UpstreamError> {
     Client::builder()
         .tls_certs_only(certificates)
         .https_only(https_only)
         .http1_only()
         .no_proxy()
-        .redirect(redirect::Policy::none())
+        .redirect(redirects.policy())
         .retry(retry::never())
         .referer(false)
         .connect_timeout(CONNECT_TIMEOUT)

@@ -46,17 +46,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is wrong with one that takes longer.
 const SILENT: &str = "it does not answer";
 
-/// How long a connection may take to be made.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How often a request may be sent on.
-const MAX_REDIRECTS: usize = 3;
-
 /// How connections to one upstream are made.
 pub(super) struct Connector {
     pub(super) label: Arc<str>,
     pub(super) settings: McpUpstream,
-    pub(super) http: reqwest::Client,
     pub(super) surroundings: Surroundings,
     pub(super) changes: Changes,
     /// Told when there is reason to look whether it is still there, and what it offers.
@@ -66,40 +59,6 @@ pub(super) struct Connector {
     pub(super) shutdown: CancellationToken,
     /// Whether it turned out to speak in sessions.
     pub(super) has_sessions: AtomicBool,
-}
-
-/// The HTTP client of all upstreams: it goes where it is configured to and nowhere else, and leaves to
-/// each call how long an answer may take.
-pub(super) fn http_client() -> Result<reqwest::Client, reqwest::Error> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the operator names where it goes, and no stranger does"
-    )]
-    let builder = reqwest::Client::builder();
-    builder
-        .redirect(same_origin())
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
-        .build()
-}
-
-/// Servers that send `/mcp` on to `/mcp/` are followed; those that send us elsewhere are not.
-fn same_origin() -> reqwest::redirect::Policy {
-    reqwest::redirect::Policy::custom(|attempt| {
-        let stays = attempt.previous().last().is_some_and(|from| {
-            from.origin() == attempt.url().origin() && attempt.previous().len() <= MAX_REDIRECTS
-        });
-        if stays {
-            attempt.follow()
-        } else {
-            attempt.stop()
-        }
-    })
 }
 
 impl Connector {
@@ -166,7 +125,9 @@ impl Connector {
                         caller,
                         origin: origin_of(url),
                     };
-                    let http = RoutedHttp::new(self.http.clone(), Arc::clone(&routes), says);
+                    let http = self.surroundings.client.within_origin(url).await;
+                    let http = http.map_err(|error| error.to_string())?;
+                    let http = RoutedHttp::new(http, Arc::clone(&routes), says);
                     let transport = StreamableHttpClientTransport::with_client(http, config);
                     let transport = Routed::new(transport, Arc::clone(&routes));
                     serve(client, transport, lifecycle, &stop).await

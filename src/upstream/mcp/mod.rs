@@ -42,7 +42,7 @@ use crate::{
     mcp_upstream::McpUpstream,
     upstream::site::Surroundings,
 };
-use connector::{Connector, http_client};
+use connector::Connector;
 use prompt::ProxiedPrompt;
 use resource::{Others, ProxiedResource, ProxiedTemplate};
 use tool::ProxiedTool;
@@ -74,23 +74,13 @@ impl fmt::Debug for McpUpstreams {
 impl McpUpstreams {
     /// Those of `settings`. Nothing is reached yet. `changes` tells clients of resources that have
     /// changed.
-    ///
-    /// # Errors
-    ///
-    /// If there can be no HTTP client here.
-    pub fn new(
-        settings: &[McpUpstream],
-        surroundings: &Surroundings,
-        changes: &Changes,
-    ) -> Result<Self, reqwest::Error> {
+    pub fn new(settings: &[McpUpstream], surroundings: &Surroundings, changes: &Changes) -> Self {
         let tasks = TaskTracker::new();
         let shutdown = CancellationToken::new();
-        let http = http_client()?;
         let upstreams = settings.iter().map(|settings| {
             Arc::new(Upstream::new(Connector {
                 label: settings.label().into(),
                 settings: settings.clone(),
-                http: http.clone(),
                 surroundings: surroundings.clone(),
                 changes: changes.clone(),
                 doubt: Notify::new(),
@@ -99,11 +89,11 @@ impl McpUpstreams {
                 has_sessions: AtomicBool::new(false),
             }))
         });
-        Ok(Self {
+        Self {
             upstreams: upstreams.collect(),
             tasks,
             shutdown,
-        })
+        }
     }
 
     /// Whether they are those of `settings`.

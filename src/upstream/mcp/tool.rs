@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::{call::Failure, text, upstream::Upstream};
-use crate::mcp::feature::{CallError, Content, Context, Tool, ToolDefinition, ToolResult};
+use crate::mcp::feature::{
+    CallError, Content, Context, Tool, ToolAnnotations, ToolDefinition, ToolResult,
+};
 
 /// Members of a description that have a place of their own, or that cannot be kept: calls are not
 /// passed on as tasks.
@@ -37,6 +39,17 @@ impl Tool for ProxiedTool {
         let mut definition = ToolDefinition::new(self.name.clone(), description, schema);
         definition.title = text(described, "title").map(Into::into);
         definition.output_schema = described.get("outputSchema").cloned();
+        // For the people who are asked; clients get the hints as they are.
+        if let Some(Value::Object(hints)) = described.get("annotations") {
+            let hint = |name| hints.get(name).and_then(Value::as_bool);
+            let unsaid = ToolAnnotations::default();
+            definition.annotations = ToolAnnotations {
+                read_only_hint: hint("readOnlyHint").unwrap_or(unsaid.read_only_hint),
+                destructive_hint: hint("destructiveHint").unwrap_or(unsaid.destructive_hint),
+                idempotent_hint: hint("idempotentHint").unwrap_or(unsaid.idempotent_hint),
+                open_world_hint: hint("openWorldHint").unwrap_or(unsaid.open_world_hint),
+            };
+        }
         definition
     }
 
