@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{process::Command, sync::Mutex};
 
-use crate::support::{PASSCODE, TestServer, files_server, hostile_server, outside};
+use crate::support::{PASSCODE, TestServer, config_file, files_server, hostile_server, outside};
 
 #[tokio::test]
 async fn every_page_of_a_first_connection_can_be_read_by_everybody() {
@@ -68,6 +68,29 @@ fn branding(accent: &str) -> String {
 #[tokio::test]
 async fn whatever_happens_on_the_way_leads_on() {
     tell("detours", &TestServer::start().await).await;
+}
+
+#[tokio::test]
+async fn several_ways_to_sign_in_are_offered_and_one_that_is_out_of_reach_says_so() {
+    // Nobody listens at the port of the provider.
+    let file = r#"
+        [[sign_in_providers]]
+        id = "sso"
+        name = "Example SSO"
+        issuer = "https://localhost:1"
+        client_id = "us"
+        client_secret = "secret"
+        anyone = true
+
+        [[sign_in_providers]]
+        id = "github"
+        preset = "github"
+        client_id = "us"
+        client_secret = "secret"
+        emails = ["ada@example.com"]
+    "#;
+    let server = TestServer::configured(config_file(file), |builder| builder).await;
+    tell("ways_to_sign_in", &server).await;
 }
 
 #[tokio::test]

@@ -249,6 +249,27 @@ export async function detours({ browser, server, passcode, ask }) {
   assert.deepEqual(complaints, []);
 }
 
+/** Several ways to sign in, of which one cannot be gone. */
+export async function ways_to_sign_in({ browser, server, passcode }) {
+  const { page, complaints } = await person(browser);
+  const app = await App.register(server, { name: "Claude" });
+  await page.goto(app.url());
+  await look(page, "sign-in-ways");
+  await page.getByRole("button", { name: "Continue with Example SSO" }).click();
+  // The question comes before anybody is sent elsewhere.
+  await page.getByText("You sign in with Example SSO").waitFor();
+  await look(page, "consent-before-sign-in");
+  await page.getByRole("button", { name: "Allow" }).click();
+  await page.getByRole("heading", { name: "Example SSO" }).waitFor();
+  await look(page, "provider-out-of-reach");
+  // The other ways are still open.
+  await page.goto(app.url());
+  await signIn(page, passcode);
+  await page.getByRole("button", { name: "Allow" }).click();
+  await page.waitForURL(/[?&]code=/);
+  assert.deepEqual(complaints, []);
+}
+
 /** Somebody who tries one passcode after the other. */
 export async function guessing({ browser, server }) {
   const { page, complaints } = await person(browser);
