@@ -13,9 +13,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
-use serde_json::Value;
-
-use super::{ConfigError, Environment, http_tools::known_scope, manner, table::Table};
+use super::{
+    ConfigError, Environment, manner,
+    scopes::known_scope,
+    table::{self, Table},
+};
 use crate::{
     api::{Api, ApiDocument, BaseUrl, MAX_DOCUMENT, Selector},
     model::scope::{Scope, ScopeCatalogue},
@@ -33,14 +35,9 @@ pub(super) fn read(
     directory: &Path,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Api> {
-    let mut apis = Vec::new();
-    for table in tables {
-        match api(table, scopes, environment, directory) {
-            Ok(api) => apis.push(api),
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    apis
+    table::each(tables, errors, |table, _| {
+        api(table, scopes, environment, directory)
+    })
 }
 
 fn api(
@@ -107,10 +104,8 @@ fn selectors(key: &str, texts: &[String]) -> Result<Vec<Selector>, String> {
 
 fn rename(table: &Table) -> Result<BTreeMap<String, String>, String> {
     const MUST: &str = "rename must be a table of names: operationId = \"name\"";
-    let members = match table.members().get("rename") {
-        None => return Ok(BTreeMap::new()),
-        Some(Value::Object(members)) => members,
-        Some(_) => return Err(MUST.to_owned()),
+    let Some(members) = table.inner("rename", MUST)? else {
+        return Ok(BTreeMap::new());
     };
     let renamed = members.iter().map(|(from, to)| {
         let to = to.as_str().filter(|name| !name.is_empty()).ok_or(MUST)?;
@@ -125,10 +120,8 @@ fn operation_scopes(
     scopes: &ScopeCatalogue,
 ) -> Result<Vec<(Scope, Vec<Selector>)>, String> {
     const MUST: &str = "scopes must be a table of lists: SCOPE = [\"POST\", …]";
-    let members = match table.members().get("scopes") {
-        None => return Ok(Vec::new()),
-        Some(Value::Object(members)) => members,
-        Some(_) => return Err(MUST.to_owned()),
+    let Some(members) = table.inner("scopes", MUST)? else {
+        return Ok(Vec::new());
     };
     for name in members.keys() {
         known_scope(name, scopes).map_err(|problem| format!("scopes: {problem}"))?;

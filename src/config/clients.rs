@@ -15,7 +15,10 @@
 
 use std::sync::Arc;
 
-use super::{ConfigError, Environment, ResourceServerConfig, table::Table};
+use super::{
+    ConfigError, Environment, ResourceServerConfig,
+    table::{self, Table},
+};
 use crate::{
     clock::Timestamp,
     model::{
@@ -62,17 +65,12 @@ pub(super) fn read(
     environment: Environment<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Client> {
-    let mut clients: Vec<Client> = Vec::new();
-    for table in tables {
-        match client(table, rules, scopes, environment) {
-            Ok(client) if clients.iter().any(|known| known.id == client.id) => {
-                errors.push(table.problem(format!("{:?} stands there twice", client.id.as_str())));
-            }
-            Ok(client) => clients.push(client),
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    clients
+    table::each_once(
+        tables,
+        errors,
+        |client: &Client| client.id.as_str(),
+        |table| client(table, rules, scopes, environment),
+    )
 }
 
 fn client(
@@ -142,14 +140,9 @@ pub(super) fn read_pinned(
     rules: &MetadataRules,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Client> {
-    let mut clients = Vec::new();
-    for table in tables {
-        match client_document::pinned(table.members(), rules) {
-            Ok(client) => clients.push(client),
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    clients
+    table::each(tables, errors, |table, _| {
+        client_document::pinned(table.members(), rules)
+    })
 }
 
 /// Understands `[[resource_servers]]`. Their names are told apart from each other's and from those of
@@ -169,26 +162,22 @@ pub(super) fn read_resource_servers(
         ])?;
         let secret = table.secret("client_secret", environment)?;
         let secret = secret.ok_or("client_secret (or client_secret_env) is missing")?;
+        let id = identifier(table)?;
+        if clients.iter().any(|client| client.id.as_str() == id) {
+            return Err(table::twice(&id));
+        }
         Ok(ResourceServerConfig {
-            id: Arc::from(identifier(table)?),
+            id: Arc::from(id),
             secret: Digest::of(&secret),
             audience: table.optional_text("audience")?.map(Arc::from),
         })
     };
-    let mut servers: Vec<ResourceServerConfig> = Vec::new();
-    for table in tables {
-        match read(table) {
-            Ok(server)
-                if servers.iter().any(|known| known.id == server.id)
-                    || clients.iter().any(|known| known.id.as_str() == &*server.id) =>
-            {
-                errors.push(table.problem(format!("{:?} stands there twice", &*server.id)));
-            }
-            Ok(server) => servers.push(server),
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    servers
+    table::each_once(
+        tables,
+        errors,
+        |server: &ResourceServerConfig| &server.id,
+        read,
+    )
 }
 
 #[cfg(test)]

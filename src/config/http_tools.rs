@@ -19,7 +19,11 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::{ConfigError, Environment, manner, table::Table};
+use super::{
+    ConfigError, Environment, manner,
+    scopes::known_scope,
+    table::{self, Table},
+};
 use crate::{
     api::{Hints, HttpTool, Method, RequestBody, Template, UrlTemplate},
     model::scope::{Scope, ScopeCatalogue},
@@ -44,17 +48,12 @@ pub(super) fn read(
     environment: Environment<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<HttpTool> {
-    let mut tools: Vec<HttpTool> = Vec::new();
-    for table in tables {
-        match tool(table, scopes, environment) {
-            Ok(tool) if tools.iter().any(|known| known.name == tool.name) => {
-                errors.push(table.problem(format!("{:?} stands there twice", tool.name)));
-            }
-            Ok(tool) => tools.push(tool),
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    tools
+    table::each_once(
+        tables,
+        errors,
+        |tool: &HttpTool| &tool.name,
+        |table| tool(table, scopes, environment),
+    )
 }
 
 fn tool(
@@ -123,13 +122,11 @@ fn body(table: &Table) -> Result<RequestBody, String> {
 
 fn hints(table: &Table) -> Result<Hints, String> {
     const MUST: &str = "annotations must be a table of true and false";
-    let members = match table.members().get("annotations") {
-        None => return Ok(Hints::default()),
-        Some(Value::Object(members)) => members,
-        Some(_) => return Err(MUST.to_owned()),
+    let Some(members) = table.inner("annotations", MUST)? else {
+        return Ok(Hints::default());
     };
     let known = ["read_only", "destructive", "idempotent", "open_world"];
-    manner::knows_only(members, &known)?;
+    table::knows_only(members, &known)?;
     let hint = |name: &str| match members.get(name) {
         None => Ok(None),
         Some(Value::Bool(hint)) => Ok(Some(*hint)),
@@ -149,15 +146,6 @@ fn scope(table: &Table, scopes: &ScopeCatalogue) -> Result<Option<Scope>, String
         return Ok(None);
     };
     known_scope(&name, scopes).map(Some)
-}
-
-/// A scope of the table.
-pub(super) fn known_scope(name: &str, scopes: &ScopeCatalogue) -> Result<Scope, String> {
-    let mut known = scopes.resource_scopes();
-    let known = known.find(|definition| definition.scope.as_str() == name);
-    known
-        .map(|definition| definition.scope.clone())
-        .ok_or_else(|| format!("scope {name:?} is not defined"))
 }
 
 /// The schema of a tool that has none: every place is a text, and those of the path must be filled.

@@ -10,7 +10,10 @@
 
 use std::sync::Arc;
 
-use super::{ConfigError, table::Table};
+use super::{
+    ConfigError,
+    table::{self, Table},
+};
 use crate::model::{
     assertion_issuer::AssertionIssuer,
     client::ClientId,
@@ -23,17 +26,12 @@ pub(super) fn read(
     scopes: &ScopeCatalogue,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<AssertionIssuer> {
-    let mut issuers: Vec<AssertionIssuer> = Vec::new();
-    for table in tables {
-        match issuer(table, scopes) {
-            Ok(issuer) if issuers.iter().any(|known| known.issuer == issuer.issuer) => {
-                errors.push(table.problem(format!("{:?} stands there twice", &*issuer.issuer)));
-            }
-            Ok(issuer) => issuers.push(issuer),
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    issuers
+    table::each_once(
+        tables,
+        errors,
+        |issuer: &AssertionIssuer| &issuer.issuer,
+        |table| issuer(table, scopes),
+    )
 }
 
 fn issuer(table: &Table, scopes: &ScopeCatalogue) -> Result<AssertionIssuer, String> {

@@ -12,7 +12,10 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value};
 
-use super::{ConfigError, Environment, header_name, lifetime, table::Table};
+use super::{
+    ConfigError, Environment, header_name,
+    table::{Table, knows_only, optional_text},
+};
 use crate::{
     api::{FieldPath, Manner, UpstreamIdentity},
     model::provider::Provider,
@@ -67,13 +70,9 @@ pub(super) fn read(table: &Table, environment: Environment<'_>) -> Result<Manner
 }
 
 fn timeout(table: &Table) -> Result<Duration, String> {
-    let Some(text) = table.optional_text("timeout")? else {
-        return Ok(DEFAULT_TIMEOUT);
-    };
-    match lifetime(&text) {
-        Ok(limit) if limit > LONGEST_TIMEOUT => Err("timeout must be at most 10m".to_owned()),
-        Ok(limit) => Ok(limit),
-        Err(problem) => Err(format!("timeout {problem}")),
+    match table.lifetime("timeout")? {
+        Some(limit) if limit > LONGEST_TIMEOUT => Err("timeout must be at most 10m".to_owned()),
+        limit => Ok(limit.unwrap_or(DEFAULT_TIMEOUT)),
     }
 }
 
@@ -115,13 +114,13 @@ pub(super) fn identity(
         Some(Value::Object(members)) if members.contains_key("provider") => {
             knows_only(members, &["provider", "header"])?;
             Ok(UpstreamIdentity::Provided {
-                provider: text(members, "provider")?.unwrap_or_default(),
+                provider: optional_text(members, "provider")?.unwrap_or_default(),
                 header: header(members)?,
             })
         }
         Some(Value::Object(members)) => {
             knows_only(members, &["header", "value_env", "prefix"])?;
-            let variable = text(members, "value_env")?
+            let variable = optional_text(members, "value_env")?
                 .ok_or("identity: value_env must name an environment variable")?;
             let value = from_environment(&variable, environment, "identity.value_env")?;
             // Blanks count here: `Bearer ` ends in one.
@@ -162,13 +161,13 @@ pub(super) fn strangers<'a>(
 fn assertion(members: &Map<String, Value>) -> Result<UpstreamIdentity, String> {
     Ok(UpstreamIdentity::Assertion {
         header: header(members)?,
-        audience: text(members, "audience")?,
+        audience: optional_text(members, "audience")?,
     })
 }
 
 /// The header of an identity: the usual one, if none is named.
 fn header(members: &Map<String, Value>) -> Result<String, String> {
-    let named = text(members, "header")?;
+    let named = optional_text(members, "header")?;
     settable(named.as_deref().unwrap_or("Authorization")).map_err(|p| format!("identity: {p}"))
 }
 
@@ -177,10 +176,8 @@ fn headers(
     environment: Environment<'_>,
 ) -> Result<Vec<(String, Credential)>, String> {
     const MUST: &str = "headers must be a table of texts, or of { env = NAME }";
-    let members = match table.members().get("headers") {
-        None => return Ok(Vec::new()),
-        Some(Value::Object(members)) => members,
-        Some(_) => return Err(MUST.to_owned()),
+    let Some(members) = table.inner("headers", MUST)? else {
+        return Ok(Vec::new());
     };
     let headers = members.iter().map(|(name, value)| {
         let place = format!("headers.{name}");
@@ -188,7 +185,7 @@ fn headers(
             Value::String(text) => text.clone(),
             Value::Object(members) => {
                 knows_only(members, &["env"])?;
-                let variable = text(members, "env")?.ok_or(MUST)?;
+                let variable = optional_text(members, "env")?.ok_or(MUST)?;
                 from_environment(&variable, environment, &place)?
             }
             _ => return Err(MUST.to_owned()),
@@ -224,20 +221,4 @@ fn from_environment(
         .map(|value| value.trim().to_owned())
         .filter(|value| !value.is_empty())
         .ok_or_else(|| format!("{place}: the variable {variable} is not set"))
-}
-
-fn text(members: &Map<String, Value>, key: &str) -> Result<Option<String>, String> {
-    match members.get(key) {
-        None => Ok(None),
-        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
-        Some(_) => Err(format!("{key} must be a text")),
-    }
-}
-
-/// Refuses members that mean nothing.
-pub(super) fn knows_only(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
-    match members.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(format!("unknown key {unknown:?}")),
-        None => Ok(()),
-    }
 }

@@ -13,7 +13,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{ConfigError, table::Table};
+use super::{
+    ConfigError, Environment,
+    table::{self, Table},
+};
 use crate::{
     model::provider::{EntryRules, Provider, ProviderKind, Vendor},
     secret::ProviderSecret,
@@ -44,20 +47,15 @@ const LONGEST_ID: usize = 32;
 /// Understands `[[sign_in_providers]]`.
 pub(super) fn read(
     tables: &[Table],
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: Environment<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<Arc<Provider>> {
-    let mut providers: Vec<Arc<Provider>> = Vec::new();
-    for table in tables {
-        match provider(table, environment) {
-            Ok(provider) if providers.iter().any(|known| known.id == provider.id) => {
-                errors.push(table.problem(format!("{:?} stands there twice", &*provider.id)));
-            }
-            Ok(provider) => providers.push(Arc::new(provider)),
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    providers
+    table::each_once(
+        tables,
+        errors,
+        |provider: &Arc<Provider>| &provider.id,
+        |table| provider(table, environment).map(Arc::new),
+    )
 }
 
 /// What is known of a provider beforehand.
@@ -67,16 +65,13 @@ struct Preset {
     scopes: Vec<String>,
 }
 
-fn provider(
-    table: &Table,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<Provider, String> {
+fn provider(table: &Table, environment: Environment<'_>) -> Result<Provider, String> {
     table.knows_only(&KEYS)?;
     let entry = entry_rules(table)?;
     let preset = preset(table, &entry)?;
     let name = table.optional_text("name")?;
     let scopes = table.list("scopes")?;
-    let keep_tokens = switch(table, "keep_tokens")?;
+    let keep_tokens = table.flag("keep_tokens")?;
     let mut usual = preset.scopes;
     // Google says it in another way, and GitHub gives such tokens anyhow.
     if keep_tokens
@@ -229,7 +224,7 @@ fn entry_rules(table: &Table) -> Result<EntryRules, String> {
         ));
     }
     let rules = EntryRules {
-        anyone: switch(table, "anyone")?,
+        anyone: table.flag("anyone")?,
         emails,
         domains,
         groups: table.list("groups")?,
@@ -273,14 +268,6 @@ fn claims(table: &Table) -> Result<Vec<(String, Vec<Value>)>, String> {
         Ok((name.clone(), values))
     });
     claims.collect()
-}
-
-fn switch(table: &Table, key: &str) -> Result<bool, String> {
-    match table.members().get(key) {
-        None => Ok(false),
-        Some(Value::Bool(is)) => Ok(*is),
-        Some(_) => Err(format!("{key} must be true or false")),
-    }
 }
 
 #[cfg(test)]

@@ -12,37 +12,34 @@
 //! The first scope is the default: what a client gets that asks for nothing we know, and what
 //! opens the tools and prompts that no scope names.
 
-use std::collections::BTreeMap;
-
-use super::{ConfigError, table::Table};
-use crate::model::scope::{OFFLINE_ACCESS, Scope, ScopeDefinition};
+use super::{
+    ConfigError,
+    table::{self, Table},
+};
+use crate::model::scope::{OFFLINE_ACCESS, Scope, ScopeCatalogue, ScopeDefinition};
 
 /// Understands the tables.
 pub(super) fn read(tables: &[Table], errors: &mut Vec<ConfigError>) -> Vec<ScopeDefinition> {
-    let mut found: BTreeMap<Scope, &Table> = BTreeMap::new();
-    let mut scopes = Vec::new();
-    for table in tables {
-        match definition(table) {
-            Ok(scope) if found.contains_key(&scope.scope) => {
-                let name = scope.scope.as_str();
-                errors.push(table.problem(format!("{name:?} stands there twice")));
-            }
-            Ok(scope) => {
-                found.insert(scope.scope.clone(), table);
-                scopes.push(scope);
-            }
-            Err(message) => errors.push(table.problem(message)),
-        }
-    }
-    for scope in &scopes {
-        for implied in scope.implies.iter().filter(|s| !found.contains_key(s)) {
+    let found = table::each_once(
+        tables,
+        errors,
+        |(scope, _): &(ScopeDefinition, &Table)| scope.scope.as_str(),
+        |table| Ok((definition(table)?, table)),
+    );
+    for (scope, table) in &found {
+        let is_known = |implied: &&Scope| found.iter().any(|(known, _)| known.scope == **implied);
+        for implied in scope.implies.iter().filter(|implied| !is_known(implied)) {
             let message = format!("implies {:?}, which is not defined", implied.as_str());
-            if let Some(table) = found.get(&scope.scope) {
-                errors.push(table.problem(message));
-            }
+            errors.push(table.problem(message));
         }
     }
-    scopes
+    found.into_iter().map(|(scope, _)| scope).collect()
+}
+
+/// The scope of that name, which must be in the table.
+pub(super) fn known_scope(name: &str, scopes: &ScopeCatalogue) -> Result<Scope, String> {
+    let known = scopes.find(name).cloned();
+    known.ok_or_else(|| format!("scope {name:?} is not defined"))
 }
 
 fn definition(table: &Table) -> Result<ScopeDefinition, String> {

@@ -2,13 +2,15 @@
 //!
 //! What is wrong with one is noted with file and line, and the others are read all the same.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, sources::Source};
+use super::{ConfigError, Environment, lifetime, sources::Source};
 use crate::model::scope::ScopeCatalogue;
 
 /// One table, and where it stands.
@@ -49,6 +51,64 @@ pub(super) fn read_all(
     tables.collect()
 }
 
+/// What each of the tables says. `read` gets those before it too.
+pub(super) fn each<'a, T>(
+    tables: &'a [Table],
+    errors: &mut Vec<ConfigError>,
+    read: impl Fn(&'a Table, &[T]) -> Result<T, String>,
+) -> Vec<T> {
+    let mut all = Vec::new();
+    for table in tables {
+        match read(table, &all) {
+            Ok(one) => all.push(one),
+            Err(message) => errors.push(table.problem(message)),
+        }
+    }
+    all
+}
+
+/// The same, where each has a name of its own.
+pub(super) fn each_once<'a, T>(
+    tables: &'a [Table],
+    errors: &mut Vec<ConfigError>,
+    name: impl Fn(&T) -> &str,
+    read: impl Fn(&'a Table) -> Result<T, String>,
+) -> Vec<T> {
+    each(tables, errors, |table, before| {
+        let one = read(table)?;
+        let its_name = name(&one);
+        if before.iter().any(|other| name(other) == its_name) {
+            return Err(twice(its_name));
+        }
+        Ok(one)
+    })
+}
+
+/// Says that a name is taken.
+pub(super) fn twice(name: &str) -> String {
+    format!("{name:?} stands there twice")
+}
+
+/// Refuses members that mean nothing: they are typing mistakes.
+pub(super) fn knows_only(members: &Map<String, Value>, known: &[&str]) -> Result<(), String> {
+    match members.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => Err(format!("unknown key {unknown:?}")),
+        None => Ok(()),
+    }
+}
+
+/// A text that need not be there.
+pub(super) fn optional_text(
+    members: &Map<String, Value>,
+    key: &str,
+) -> Result<Option<String>, String> {
+    match members.get(key) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
+        Some(_) => Err(format!("{key} must be a text")),
+    }
+}
+
 impl Table {
     /// What is wrong with it.
     pub(super) fn problem(&self, message: impl AsRef<str>) -> ConfigError {
@@ -61,13 +121,9 @@ impl Table {
         &self.members
     }
 
-    /// Refuses members that mean nothing: they are typing mistakes.
+    /// Refuses members that mean nothing.
     pub(super) fn knows_only(&self, known: &[&str]) -> Result<(), String> {
-        let mut names = self.members.keys();
-        match names.find(|name| !known.contains(&name.as_str())) {
-            Some(unknown) => Err(format!("unknown key {unknown:?}")),
-            None => Ok(()),
-        }
+        knows_only(&self.members, known)
     }
 
     /// A text that must be there.
@@ -78,10 +134,35 @@ impl Table {
 
     /// A text that need not be there.
     pub(super) fn optional_text(&self, key: &str) -> Result<Option<String>, String> {
+        optional_text(&self.members, key)
+    }
+
+    /// Absent is false.
+    pub(super) fn flag(&self, key: &str) -> Result<bool, String> {
+        match self.members.get(key) {
+            None => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(_) => Err(format!("{key} must be true or false")),
+        }
+    }
+
+    /// A time of a second or more.
+    pub(super) fn lifetime(&self, key: &str) -> Result<Option<Duration>, String> {
+        let text = self.optional_text(key)?;
+        let time = text.map(|text| lifetime(&text).map_err(|problem| format!("{key} {problem}")));
+        time.transpose()
+    }
+
+    /// A table within it that need not be there. `must` says what it has to be.
+    pub(super) fn inner(
+        &self,
+        key: &str,
+        must: &str,
+    ) -> Result<Option<&Map<String, Value>>, String> {
         match self.members.get(key) {
             None => Ok(None),
-            Some(Value::String(text)) if !text.trim().is_empty() => Ok(Some(text.clone())),
-            Some(_) => Err(format!("{key} must be a text")),
+            Some(Value::Object(members)) => Ok(Some(members)),
+            Some(_) => Err(must.to_owned()),
         }
     }
 
@@ -105,8 +186,10 @@ impl Table {
         let Some(scope) = self.optional_text("scope")? else {
             return Ok(());
         };
-        let is_known = |name: &&str| scopes.resource_scopes().any(|d| d.scope.as_str() == *name);
-        match scope.split_whitespace().find(|name| !is_known(name)) {
+        match scope
+            .split_whitespace()
+            .find(|name| scopes.find(name).is_none())
+        {
             Some(unknown) => Err(format!("scope: {unknown:?} is not defined")),
             None => Ok(()),
         }
@@ -116,7 +199,7 @@ impl Table {
     pub(super) fn secret(
         &self,
         key: &str,
-        environment: &dyn Fn(&str) -> Option<String>,
+        environment: Environment<'_>,
     ) -> Result<Option<String>, String> {
         let named = format!("{key}_env");
         match (self.optional_text(key)?, self.optional_text(&named)?) {

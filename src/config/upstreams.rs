@@ -12,11 +12,12 @@
 //! deny = ["convert_*"]                # a * stands for anything
 //! ```
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use serde_json::Value;
-
-use super::{ConfigError, count, lifetime, manner, table::Table};
+use super::{
+    ConfigError, Environment, count, manner,
+    table::{self, Table},
+};
 use crate::{
     mcp_upstream::{McpUpstream, Reach, Selection, UpstreamLimits},
     secret::Credential,
@@ -49,56 +50,38 @@ const MAX_NAME: usize = 32;
 /// Understands `[[upstreams]]`.
 pub(super) fn read(
     tables: &[Table],
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: Environment<'_>,
     errors: &mut Vec<ConfigError>,
 ) -> Vec<McpUpstream> {
-    let mut upstreams: Vec<McpUpstream> = Vec::new();
-    for table in tables {
-        match upstream(table, environment) {
-            Ok(upstream) if upstream.name.is_none() && tables.len() > 1 => {
-                errors.push(table.problem("name must be there where there are several"));
-            }
-            Ok(upstream) if upstreams.iter().any(|known| known.name == upstream.name) => {
-                errors.push(table.problem(format!("{:?} stands there twice", upstream.label())));
-            }
-            Ok(upstream) => upstreams.push(upstream),
-            Err(message) => errors.push(table.problem(message)),
+    table::each_once(tables, errors, McpUpstream::label, |table| {
+        let upstream = upstream(table, environment)?;
+        if upstream.name.is_none() && tables.len() > 1 {
+            return Err("name must be there where there are several".to_owned());
         }
-    }
-    upstreams
+        Ok(upstream)
+    })
 }
 
-fn upstream(
-    table: &Table,
-    environment: &dyn Fn(&str) -> Option<String>,
-) -> Result<McpUpstream, String> {
+fn upstream(table: &Table, environment: Environment<'_>) -> Result<McpUpstream, String> {
     table.knows_only(&KEYS)?;
     let defaults = UpstreamLimits::default();
     Ok(McpUpstream {
         name: table.optional_text("name")?.map(name).transpose()?,
         reach: reach(table, environment)?,
-        shared: flag(table, "shared")?,
-        sessions_only: flag(table, "sessions_only")?,
+        shared: table.flag("shared")?,
+        sessions_only: table.flag("sessions_only")?,
         selection: Selection {
             allow: table.list("allow")?,
             deny: table.list("deny")?,
             rename: texts(table, "rename")?,
         },
         limits: UpstreamLimits {
-            timeout: time(table, "timeout", defaults.timeout)?,
-            idle: time(table, "idle_timeout", defaults.idle)?,
+            timeout: table.lifetime("timeout")?.unwrap_or(defaults.timeout),
+            idle: table.lifetime("idle_timeout")?.unwrap_or(defaults.idle),
             calls: number(table, "max_calls", defaults.calls)?,
             connections: number(table, "max_connections", defaults.connections)?,
         },
     })
-}
-
-fn flag(table: &Table, key: &str) -> Result<bool, String> {
-    match table.members().get(key) {
-        None => Ok(false),
-        Some(Value::Bool(flag)) => Ok(*flag),
-        Some(_) => Err(format!("{key} must be true or false")),
-    }
 }
 
 fn name(name: String) -> Result<Arc<str>, String> {
@@ -113,7 +96,7 @@ fn name(name: String) -> Result<Arc<str>, String> {
     }
 }
 
-fn reach(table: &Table, environment: &dyn Fn(&str) -> Option<String>) -> Result<Reach, String> {
+fn reach(table: &Table, environment: Environment<'_>) -> Result<Reach, String> {
     let command = table.list("command")?;
     let of_commands = ["environment", "pass_environment", "directory"];
     let of_urls = ["authorization", "authorization_env", "identity"];
@@ -187,7 +170,7 @@ pub(super) fn authorization(text: &str) -> Result<Credential, String> {
 
 fn child_environment(
     table: &Table,
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: Environment<'_>,
 ) -> Result<Vec<(String, Credential)>, String> {
     let written = texts(table, "environment")?;
     let written = written.into_iter();
@@ -203,31 +186,17 @@ fn child_environment(
 /// A variable of ours that a child gets.
 pub(super) fn passed(
     name: &str,
-    environment: &dyn Fn(&str) -> Option<String>,
+    environment: Environment<'_>,
 ) -> Result<(String, Credential), String> {
     let value = environment(name).ok_or_else(|| format!("the variable {name} is not set"))?;
     Ok((name.to_owned(), Credential::given(value)))
 }
 
 fn texts(table: &Table, key: &str) -> Result<BTreeMap<String, String>, String> {
-    let Some(value) = table.members().get(key) else {
-        return Ok(BTreeMap::new());
-    };
-    let texts = value.as_object().map(|members| {
-        let texts = members.iter();
-        let texts = texts.map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())));
-        texts.collect::<Option<BTreeMap<_, _>>>()
-    });
-    texts
-        .flatten()
-        .ok_or_else(|| format!("{key} must be a table of texts"))
-}
-
-fn time(table: &Table, key: &str, default: Duration) -> Result<Duration, String> {
-    match table.optional_text(key)? {
-        Some(text) => lifetime(&text).map_err(|problem| format!("{key} {problem}")),
-        None => Ok(default),
-    }
+    let must = format!("{key} must be a table of texts");
+    let members = table.inner(key, &must)?.into_iter().flatten();
+    let texts = members.map(|(name, text)| Some((name.clone(), text.as_str()?.to_owned())));
+    texts.collect::<Option<_>>().ok_or(must)
 }
 
 fn number(table: &Table, key: &str, default: usize) -> Result<usize, String> {
@@ -239,7 +208,8 @@ fn number(table: &Table, key: &str, default: usize) -> Result<usize, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::time::Duration;
+
     use crate::config::clients::tests::{check, load};
 
     #[test]

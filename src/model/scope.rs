@@ -158,6 +158,12 @@ impl ScopeCatalogue {
         self.resource.iter()
     }
 
+    /// The one of them that is called `name`.
+    pub fn find(&self, name: &str) -> Option<&Scope> {
+        let mut scopes = self.resource.iter().map(|definition| &definition.scope);
+        scopes.find(|scope| scope.as_str() == name)
+    }
+
     /// Every scope that can be asked for.
     pub fn all(&self) -> impl Iterator<Item = &ScopeDefinition> {
         self.resource.iter().chain([&self.offline_access])
