@@ -4,7 +4,7 @@ use std::fs;
 
 use fluent_uri::Uri;
 
-use super::Reader;
+use super::reader::Reader;
 use crate::{
     model::plain_text::is_deceptive,
     web::brand::{BrandSettings, Image, MAX_IMAGE},

@@ -13,8 +13,9 @@ use std::{sync::Arc, time::Duration};
 use serde_json::{Map, Value};
 
 use super::{
-    ConfigError, Environment, header_name,
+    ConfigError, Environment,
     table::{Table, knows_only, optional_text},
+    values::header_name,
 };
 use crate::{
     api::{FieldPath, Manner, UpstreamIdentity},

@@ -9,17 +9,19 @@ mod http_tools;
 mod issuers;
 mod manner;
 mod providers;
+mod reader;
 mod scopes;
 mod settings;
 mod sources;
 mod table;
 mod upstreams;
+mod values;
 
 use std::{
     collections::HashMap,
     ffi::OsString,
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -30,19 +32,20 @@ use ipnet::IpNet;
 
 pub use branding::{Branding, Logo};
 pub use database::{Database, PostgresUrl};
+use reader::Reader;
 pub use settings::{Setting, all as settings};
 use sources::RawSettings;
+use values::{
+    address, audit_arguments, exemptions, header_name, host_name, log_filter, log_format, network,
+    origin, private_use_scheme, switch, text,
+};
 
 use crate::{
-    api::{Api, ApiDocument, HttpTool, UpstreamIdentity},
+    api::{Api, ApiDocument, HttpTool},
     mcp_upstream::{McpUpstream, Reach},
     model::{
-        assertion_issuer::AssertionIssuer,
-        audit_arguments::AuditArguments,
-        client::Client,
-        client_metadata::MetadataRules,
-        provider::Provider,
-        resource::{PublicUrl, PublicUrlError},
+        assertion_issuer::AssertionIssuer, audit_arguments::AuditArguments, client::Client,
+        client_metadata::MetadataRules, provider::Provider, resource::PublicUrl,
         scope::ScopeCatalogue,
     },
     secret::{Credential, Digest, InitialAccessToken, Passcode},
@@ -397,7 +400,7 @@ impl Config {
             admin,
             lifetimes: read.lifetimes(),
             proxies: Proxies {
-                trusted: read.value("trusted_proxies", networks, Vec::new()),
+                trusted: read.list("trusted_proxies", network),
                 header: read.optional("client_ip_header", header_name),
             },
             allowed_origins: read.list("allowed_origins", origin),
@@ -436,405 +439,8 @@ impl Config {
     }
 }
 
-const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
-
-/// The longest that a code may live (RFC 6749 §4.1.2 recommends it as a maximum).
-const LONGEST_CODE_TTL: Duration = Duration::from_mins(10);
-
-/// The longest that anything may last. It keeps sums and products of durations far from where they
-/// overflow.
-const LONGEST: Duration = Duration::from_hours(10 * 366 * 24);
-
-/// The most that there may be of anything, for the same reason: a second divided by it is not
-/// nothing yet.
-const MOST: u64 = 1_000_000_000;
-
-/// Understands raw settings, and notes what it cannot understand.
-struct Reader<'a> {
-    raw: &'a RawSettings,
-    errors: Vec<ConfigError>,
-}
-
-impl Reader<'_> {
-    /// A setting that need not be set.
-    fn optional<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
-        let setting = Setting::of(key)?;
-        let raw = self.raw.get(key);
-        let text = raw.map(|raw| raw.text.as_str()).or(setting.default)?;
-        parse(text.trim())
-            .map_err(|problem| self.refuse(key, &problem))
-            .ok()
-    }
-
-    /// A setting that has a default. `placeholder` stands in for a value that was refused.
-    fn value<T>(
-        &mut self,
-        key: &str,
-        parse: impl Fn(&str) -> Result<T, String>,
-        placeholder: T,
-    ) -> T {
-        self.optional(key, parse).unwrap_or(placeholder)
-    }
-
-    fn list<T>(&mut self, key: &str, parse: impl Fn(&str) -> Result<T, String>) -> Vec<T> {
-        let items = |text: &str| -> Result<Vec<T>, String> {
-            text.split(',')
-                .map(str::trim)
-                .filter(|item| !item.is_empty())
-                .map(&parse)
-                .collect()
-        };
-        self.optional(key, items).unwrap_or_default()
-    }
-
-    /// Says what is wrong with a setting. Its value is not repeated: it may be a secret.
-    fn refuse(&mut self, key: &str, problem: &str) {
-        let name = Setting::of(key).map_or_else(|| key.to_owned(), Setting::name);
-        let place = match self.raw.get(key) {
-            Some(raw) => match &raw.source {
-                source @ sources::Source::File { .. } => format!(" ({source}, key {key})"),
-                source => format!(" ({source})"),
-            },
-            None => String::new(),
-        };
-        self.errors
-            .push(ConfigError::new(format!("{name}{place}: {problem}")));
-    }
-
-    fn admin_listener(&mut self) -> AdminListener {
-        let chosen = self.raw.get("admin_listen").is_some();
-        let parse = |text: &str| match text {
-            "off" => Ok(AdminListener::Off),
-            _ if chosen => address(text).map(AdminListener::Chosen),
-            _ => address(text).map(AdminListener::Default),
-        };
-        self.value("admin_listen", parse, AdminListener::Off)
-    }
-
-    fn registration(&mut self) -> Registration {
-        let token = self
-            .optional("registration_token", text)
-            .map(InitialAccessToken::presented);
-        let policy = |text: &str| match text {
-            "open" | "token" | "off" => Ok(text.to_owned()),
-            _ => Err("must be open, token or off".to_owned()),
-        };
-        match (
-            self.value("registration", policy, String::new()).as_str(),
-            token,
-        ) {
-            ("token", Some(token)) => return Registration::WithToken(token),
-            ("token", None) => self.refuse(
-                "registration_token",
-                "must be set where --registration (REGISTRATION) is token",
-            ),
-            ("open", None) => return Registration::Open,
-            (_, Some(_)) => self.refuse(
-                "registration_token",
-                "is of use only where --registration (REGISTRATION) is token",
-            ),
-            _ => {}
-        }
-        Registration::Off
-    }
-
-    fn public_url(&mut self) -> Option<PublicUrl> {
-        let insecure_allowed = self.value("allow_insecure_public_url", switch, false);
-        let url = self.optional("public_url", |text| {
-            PublicUrl::parse(text).map_err(|error: PublicUrlError| error.to_string())
-        })?;
-        if !url.is_https() && !url.is_loopback() && !insecure_allowed {
-            self.refuse(
-                "public_url",
-                "http is for loopback only: tokens would travel in clear; use https \
-                 (--allow-insecure-public-url, ALLOW_INSECURE_PUBLIC_URL=on, if you must)",
-            );
-        }
-        Some(url)
-    }
-
-    /// What stands behind tools by configuration.
-    fn tools(
-        &mut self,
-        scopes: &ScopeCatalogue,
-        environment: Environment<'_>,
-        directory: &Path,
-    ) -> (Vec<HttpTool>, Vec<Api>) {
-        let http_tools = self.raw.tables("http_tools");
-        let http_tools = http_tools::read(http_tools, scopes, environment, &mut self.errors);
-        let apis = self.raw.tables("apis");
-        let apis = apis::read(apis, scopes, environment, directory, &mut self.errors);
-        (http_tools, apis)
-    }
-
-    /// Refuses identities at providers that there are not, or that keep no tokens.
-    fn refuse_strangers(
-        &mut self,
-        providers: &[Arc<Provider>],
-        upstreams: &[McpUpstream],
-        http_tools: &[HttpTool],
-        apis: &[Api],
-    ) {
-        let tools = http_tools
-            .iter()
-            .map(|tool| (&*tool.name, &tool.manner.identity));
-        let told = apis.iter().map(|api| (&*api.name, &api.manner.identity));
-        let told = tools
-            .chain(told)
-            .chain(upstreams.iter().filter_map(|upstream| {
-                let Reach::Http { identity, .. } = &upstream.reach else {
-                    return None;
-                };
-                Some((upstream.label(), identity))
-            }));
-        self.errors.extend(manner::strangers(told, providers));
-    }
-
-    /// The upstream that is named alone, or those of the file.
-    fn upstreams(&mut self, of_file: Vec<McpUpstream>) -> Vec<McpUpstream> {
-        let authorization = self.optional("upstream_authorization", upstreams::authorization);
-        match self.optional("upstream", upstreams::url) {
-            Some(url) if of_file.is_empty() => {
-                vec![McpUpstream::alone(Reach::Http {
-                    url,
-                    authorization,
-                    identity: UpstreamIdentity::None,
-                })]
-            }
-            Some(_) => {
-                self.refuse(
-                    "upstream",
-                    "is for one upstream alone, and the file has [[upstreams]]",
-                );
-                of_file
-            }
-            None => {
-                if authorization.is_some() {
-                    self.refuse(
-                        "upstream_authorization",
-                        "is of use only with --upstream (UPSTREAM)",
-                    );
-                }
-                of_file
-            }
-        }
-    }
-
-    fn lifetimes(&mut self) -> Lifetimes {
-        let lifetimes = Lifetimes {
-            access_token: self.value("access_token_ttl", lifetime, Duration::ZERO),
-            code: self.value("code_ttl", lifetime, Duration::ZERO),
-            refresh_grace: self.value("refresh_grace", duration, Duration::ZERO),
-            refresh_token: self.value("refresh_token_ttl", lifetime, Duration::MAX),
-            sign_in: self.value("sign_in_ttl", lifetime, Duration::ZERO),
-            mcp_session: self.value("mcp_session_ttl", lifetime, Duration::ZERO),
-        };
-        if lifetimes.code > LONGEST_CODE_TTL {
-            self.refuse("code_ttl", "a code may live for 10m at most");
-        }
-        if lifetimes.refresh_grace >= lifetimes.refresh_token {
-            self.refuse(
-                "refresh_grace",
-                "must be shorter than --refresh-token-ttl (REFRESH_TOKEN_TTL)",
-            );
-        }
-        lifetimes
-    }
-
-    fn limits(&mut self) -> Limits {
-        Limits {
-            rate_limits: self.value("rate_limits", switch, true),
-            connections: self.value("limits.connections", count, 0),
-            clients: self.value("limits.clients", count, 0),
-            pending_authorizations: self.value("limits.pending_authorizations", count, 0),
-            mcp_sessions: self.value("limits.mcp_sessions", count, 0),
-            mcp_sessions_per_grant: self.value("limits.mcp_sessions_per_grant", count, 0),
-            replays: self.value("limits.replays", count, 0),
-            database_connections: self.value("limits.database_connections", count, 0),
-            registration_burst: self.value("limits.registration_burst", count, 0),
-            registrations_per_second: self.value("limits.registrations_per_second", count, 0),
-            authorization_burst: self.value("limits.authorization_burst", count, 0),
-            authorizations_per_second: self.value("limits.authorizations_per_second", count, 0),
-            token_failure_burst: self.value("limits.token_failure_burst", count, 0),
-            token_failures_per_second: self.value("limits.token_failures_per_second", count, 0),
-            sign_in_failures_per_address: self.value(
-                "limits.sign_in_failures_per_address",
-                count,
-                0,
-            ),
-            sign_in_failures: self.value("limits.sign_in_failures", count, 0),
-            sign_in_failure_decay: self.value(
-                "limits.sign_in_failure_decay",
-                lifetime,
-                Duration::ZERO,
-            ),
-        }
-    }
-}
-
-#[expect(
-    clippy::unnecessary_wraps,
-    reason = "the signature of every parser here"
-)]
-fn text(text: &str) -> Result<String, String> {
-    Ok(text.to_owned())
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse()
-        .map_err(|_| "is not an address and port such as 127.0.0.1:4000 or [::]:4000".to_owned())
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "on" => Ok(true),
-        "off" => Ok(false),
-        _ => Err("must be on or off".to_owned()),
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text)
-        .map_err(|_| "is not a duration such as 90s, 15m, 1h or 30d".to_owned())?;
-    if duration > LONGEST {
-        return Err("must be at most 10y".to_owned());
-    }
-    Ok(duration)
-}
-
-fn lifetime(text: &str) -> Result<Duration, String> {
-    let lifetime = duration(text)?;
-    if lifetime < Duration::from_secs(1) {
-        return Err("must be at least 1s".to_owned());
-    }
-    Ok(lifetime)
-}
-
-fn count<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
-    text.parse::<u64>()
-        .ok()
-        .filter(|number| (1..=MOST).contains(number))
-        .and_then(|number| T::try_from(number).ok())
-        .ok_or_else(|| format!("must be a whole number from 1 to {MOST}"))
-}
-
-fn networks(text: &str) -> Result<Vec<IpNet>, String> {
-    text.split(',')
-        .map(str::trim)
-        .filter(|item| !item.is_empty())
-        .map(|item| {
-            network(item).ok_or_else(|| {
-                format!("{item:?} is not an address or CIDR such as 10.0.0.0/8 or ::1")
-            })
-        })
-        .collect()
-}
-
-/// An address is a network of one.
-fn network(text: &str) -> Option<IpNet> {
-    let network = text.parse::<IpNet>();
-    network
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .ok()
-}
-
-fn exemptions(text: &str) -> Result<Exemptions, String> {
-    let mut exemptions = Exemptions::default();
-    let items = text.split(',').map(str::trim);
-    for item in items.filter(|item| !item.is_empty()) {
-        match network(item) {
-            Some(network) => exemptions.networks.push(network),
-            None if is_host_name(item) => exemptions.hosts.push(item.to_ascii_lowercase()),
-            None => {
-                return Err(format!(
-                    "{item:?} is not a host, address or CIDR such as localhost, ::1 or 10.0.0.0/8"
-                ));
-            }
-        }
-    }
-    Ok(exemptions)
-}
-
-/// A name, without port or wildcard. One that ends in a number would be read as an address.
-fn is_host_name(text: &str) -> bool {
-    let is_label = |label: &str| {
-        let mut bytes = label.bytes();
-        !label.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
-    let last = text.rsplit('.').next().unwrap_or_default();
-    text.split('.').all(is_label) && !last.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-fn header_name(text: &str) -> Result<HeaderName, String> {
-    HeaderName::try_from(text).map_err(|_| "is not the name of a header".to_owned())
-}
-
-fn origin(text: &str) -> Result<String, String> {
-    PublicUrl::parse(text)
-        .map(|url| url.origin().to_owned())
-        .map_err(|error| format!("{text:?} {error}"))
-}
-
-/// A host as it stands in redirect URIs: without a port, in lower case.
-fn host_name(text: &str) -> Result<String, String> {
-    let host = text.to_ascii_lowercase();
-    let url = PublicUrl::parse(&format!("https://{host}"));
-    if url.is_ok_and(|url| url.host() == host) {
-        Ok(host)
-    } else {
-        Err(format!("{text:?} is not a host such as app.example.com"))
-    }
-}
-
-/// RFC 3986 §3.1. Schemes that a browser itself acts on are never an application's own.
-fn private_use_scheme(text: &str) -> Result<String, String> {
-    let scheme = text.to_ascii_lowercase();
-    let mut bytes = scheme.bytes();
-    let well_formed = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase())
-        && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'));
-    let never = [
-        "http",
-        "https",
-        "javascript",
-        "data",
-        "file",
-        "vbscript",
-        "blob",
-        "about",
-        "ftp",
-        "ws",
-        "wss",
-        "mailto",
-    ];
-    if !well_formed || never.contains(&scheme.as_str()) {
-        return Err(format!(
-            "{text:?} cannot be a private-use scheme (RFC 8252 §7.1)"
-        ));
-    }
-    Ok(scheme)
-}
-
-fn log_filter(text: &str) -> Result<String, String> {
-    tracing_subscriber::EnvFilter::try_new(text)
-        .map(|_| text.to_owned())
-        .map_err(|error| format!("is not a log filter such as info or hyper=debug: {error}"))
-}
-
-fn audit_arguments(text: &str) -> Result<AuditArguments, String> {
-    match text {
-        "names" => Ok(AuditArguments::Names),
-        "values" => Ok(AuditArguments::Values),
-        _ => Err("must be names or values".to_owned()),
-    }
-}
-
-fn log_format(text: &str) -> Result<LogFormat, String> {
-    match text {
-        "pretty" => Ok(LogFormat::Pretty),
-        "json" => Ok(LogFormat::Json),
-        _ => Err("must be pretty or json".to_owned()),
-    }
-}
+/// Stands in for an address that was refused.
+const UNSPECIFIED: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
 #[cfg(test)]
 mod tests {

@@ -10,7 +10,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{ConfigError, Environment, lifetime, sources::Source};
+use super::{ConfigError, Environment, sources::Source, values::lifetime};
 use crate::model::scope::ScopeCatalogue;
 
 /// One table, and where it stands.

@@ -15,8 +15,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use super::{
-    ConfigError, Environment, count, manner,
+    ConfigError, Environment, manner,
     table::{self, Table},
+    values::count,
 };
 use crate::{
     mcp_upstream::{McpUpstream, Reach, Selection, UpstreamLimits},
