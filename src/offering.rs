@@ -55,7 +55,7 @@ impl Sources {
 
     /// Everything that is offered now, and what is left out. Without tools and upstreams it is the
     /// example tool.
-    fn gather(&self) -> Result<(Features, Vec<LeftOut>), RegistryError> {
+    pub(crate) fn gather(&self) -> Result<(Features, Vec<LeftOut>), RegistryError> {
         let mut features = Features::new(Arc::clone(&self.scopes));
         for tool in &self.own.tools {
             features.add_tool(Arc::clone(tool))?;
@@ -79,8 +79,8 @@ impl Sources {
         Ok((features, left_out))
     }
 
-    /// The same, and the log says what is left out.
-    pub(crate) fn features(&self) -> Result<Features, RegistryError> {
+    /// The same, for the first time: the log says what is left out.
+    fn gather_first(&self) -> Result<Features, RegistryError> {
         let (features, left_out) = self.gather()?;
         for left_out in left_out {
             tracing::warn!("not offered: {left_out}");
@@ -132,7 +132,7 @@ pub(crate) struct Offering {
 impl Offering {
     /// Offers what comes from `sources`. `changes` tells clients when that becomes something else.
     pub(crate) fn of(sources: Sources, changes: Changes) -> Result<Arc<Self>, RegistryError> {
-        let offered = Offered::new(sources.features()?, changes);
+        let offered = Offered::new(sources.gather_first()?, changes);
         Ok(Arc::new(Self {
             offered: Arc::new(offered),
             sources: Mutex::new(sources),
@@ -143,7 +143,7 @@ impl Offering {
     pub(crate) fn change(&self, sources: Sources) -> Result<(), RegistryError> {
         // One after the other, so that the last to be made is the last to be offered.
         let mut current = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        self.offered.replace(sources.features()?);
+        self.offered.replace(sources.gather_first()?);
         *current = sources;
         Ok(())
     }
@@ -151,8 +151,8 @@ impl Offering {
     /// Something behind the server has changed.
     fn renew(&self) {
         let current = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        match current.features() {
-            Ok(features) => self.offered.replace(features),
+        match current.gather() {
+            Ok((features, _)) => self.offered.replace(features),
             Err(error) => tracing::error!(error = %error, "nothing can be offered anew"),
         }
     }

@@ -151,7 +151,7 @@ impl Reloader {
         let apis = upstream::describe(&config.apis, &surroundings.client).await?;
         let sources = Sources::of(&config, &self.own, surroundings, apis, &upstreams);
         // It can be offered, or nothing has happened.
-        sources.features()?;
+        sources.gather()?;
         let are_new = !Arc::ptr_eq(&upstreams, &self.upstreams);
         if are_new {
             self.offering.reach(&upstreams).await;
