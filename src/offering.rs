@@ -4,13 +4,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    api::HttpTool,
     config::Config,
     mcp::feature::{
         BestPersonLookerUpper, Changes, Features, Offered, Prompt, RegistryError, Resource,
         ResourceTemplate, Tool,
     },
-    model::scope::ScopeCatalogue,
     upstream::{self, Described, LeftOut, Surroundings, mcp::McpUpstreams},
 };
 
@@ -24,73 +22,68 @@ pub(crate) struct OwnFeatures {
 }
 
 /// Where everything that is offered comes from.
-#[derive(Clone)]
 pub(crate) struct Sources {
-    pub(crate) scopes: Arc<ScopeCatalogue>,
-    pub(crate) own: Arc<OwnFeatures>,
-    pub(crate) http_tools: Arc<[HttpTool]>,
-    pub(crate) apis: Arc<[Described]>,
-    pub(crate) surroundings: Surroundings,
-    pub(crate) upstreams: Arc<McpUpstreams>,
+    /// What stays as long as the configuration does.
+    fixed: Features,
+    /// What the configuration speaks of, and is not among it.
+    left_out: Vec<LeftOut>,
+    /// What may change at any time.
+    upstreams: Arc<McpUpstreams>,
 }
 
 impl Sources {
-    /// Those of a configuration, and of what could be read of what it names.
+    /// Those of a configuration, and of what could be read of what it names. Without tools and upstreams
+    /// there is the example tool.
     pub(crate) fn of(
         config: &Config,
-        own: &Arc<OwnFeatures>,
+        own: &OwnFeatures,
         surroundings: &Surroundings,
-        apis: Vec<Described>,
+        apis: &[Described],
         upstreams: &Arc<McpUpstreams>,
-    ) -> Self {
-        Self {
-            scopes: Arc::new(config.scopes.clone()),
-            own: Arc::clone(own),
-            http_tools: config.http_tools.as_slice().into(),
-            apis: apis.into(),
-            surroundings: surroundings.clone(),
-            upstreams: Arc::clone(upstreams),
+    ) -> Result<Self, RegistryError> {
+        let mut fixed = Features::new(Arc::new(config.scopes.clone()));
+        for tool in &own.tools {
+            fixed.add_tool(Arc::clone(tool))?;
         }
-    }
-
-    /// Everything that is offered now, and what is left out. Without tools and upstreams it is the
-    /// example tool.
-    pub(crate) fn gather(&self) -> Result<(Features, Vec<LeftOut>), RegistryError> {
-        let mut features = Features::new(Arc::clone(&self.scopes));
-        for tool in &self.own.tools {
-            features.add_tool(Arc::clone(tool))?;
+        for prompt in &own.prompts {
+            fixed.add_prompt(Arc::clone(prompt))?;
         }
-        for prompt in &self.own.prompts {
-            features.add_prompt(Arc::clone(prompt))?;
+        for resource in &own.resources {
+            fixed.add_resource(Arc::clone(resource))?;
         }
-        for resource in &self.own.resources {
-            features.add_resource(Arc::clone(resource))?;
+        for template in &own.templates {
+            fixed.add_template(Arc::clone(template));
         }
-        for template in &self.own.templates {
-            features.add_template(Arc::clone(template));
-        }
-        let (http_tools, apis) = (&self.http_tools, &self.apis);
-        let left_out = upstream::offer(&mut features, http_tools, apis, &self.surroundings)?;
+        let http_tools = &config.http_tools;
+        let left_out = upstream::offer(&mut fixed, http_tools, apis, surroundings)?;
         let has_apis = !(http_tools.is_empty() && apis.is_empty());
-        if features.has_no_tools() && !has_apis && self.upstreams.is_empty() {
-            features.add_tool(Arc::new(BestPersonLookerUpper))?;
+        if fixed.has_no_tools() && !has_apis && upstreams.is_empty() {
+            fixed.add_tool(Arc::new(BestPersonLookerUpper))?;
         }
-        self.upstreams.offer(&mut features);
-        Ok((features, left_out))
+        Ok(Self {
+            fixed,
+            left_out,
+            upstreams: Arc::clone(upstreams),
+        })
     }
 
-    /// The same, for the first time: the log says what is left out.
-    fn gather_first(&self) -> Result<Features, RegistryError> {
-        let (features, left_out) = self.gather()?;
-        for left_out in left_out {
+    /// Everything that is offered now.
+    fn features(&self) -> Features {
+        let mut features = self.fixed.clone();
+        self.upstreams.offer(&mut features);
+        features
+    }
+
+    fn log_what_is_left_out(&self) {
+        for left_out in &self.left_out {
             tracing::warn!("not offered: {left_out}");
         }
-        Ok(features)
     }
 
     /// What would be offered, as far as that can be told without reaching anything.
-    pub(crate) fn rehearse(&self) -> Result<Rehearsal, RegistryError> {
-        let (features, mut left_out) = self.gather()?;
+    pub(crate) fn rehearse(self) -> Rehearsal {
+        let features = self.features();
+        let mut left_out = self.left_out;
         left_out.extend(self.upstreams.labels().map(|label| LeftOut {
             api: label.to_owned(),
             what: "its tools".to_owned(),
@@ -99,10 +92,10 @@ impl Sources {
         let tools = features.tools_as_json();
         let tools = tools
             .map(|(name, words)| (name.to_owned(), String::from_utf8_lossy(words).into_owned()));
-        Ok(Rehearsal {
+        Rehearsal {
             tools: tools.collect(),
             left_out,
-        })
+        }
     }
 }
 
@@ -131,30 +124,27 @@ pub(crate) struct Offering {
 
 impl Offering {
     /// Offers what comes from `sources`. `changes` tells clients when that becomes something else.
-    pub(crate) fn of(sources: Sources, changes: Changes) -> Result<Arc<Self>, RegistryError> {
-        let offered = Offered::new(sources.gather_first()?, changes);
-        Ok(Arc::new(Self {
-            offered: Arc::new(offered),
+    pub(crate) fn of(sources: Sources, changes: Changes) -> Arc<Self> {
+        sources.log_what_is_left_out();
+        Arc::new(Self {
+            offered: Arc::new(Offered::new(sources.features(), changes)),
             sources: Mutex::new(sources),
-        }))
+        })
     }
 
-    /// From now on it comes from elsewhere. If it cannot, everything stays as it was.
-    pub(crate) fn change(&self, sources: Sources) -> Result<(), RegistryError> {
+    /// From now on it comes from elsewhere.
+    pub(crate) fn change(&self, sources: Sources) {
+        sources.log_what_is_left_out();
         // One after the other, so that the last to be made is the last to be offered.
         let mut current = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        self.offered.replace(sources.gather_first()?);
+        self.offered.replace(sources.features());
         *current = sources;
-        Ok(())
     }
 
     /// Something behind the server has changed.
     fn renew(&self) {
         let current = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
-        match current.gather() {
-            Ok((features, _)) => self.offered.replace(features),
-            Err(error) => tracing::error!(error = %error, "nothing can be offered anew"),
-        }
+        self.offered.replace(current.features());
     }
 
     /// Reaches these upstreams, and offers everything anew whenever one of them changes.

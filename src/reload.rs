@@ -53,7 +53,7 @@ pub(crate) struct Reloader {
     pub(crate) config: Config,
     pub(crate) has_tunnel: bool,
     pub(crate) parts: Parts,
-    pub(crate) own: Arc<OwnFeatures>,
+    pub(crate) own: OwnFeatures,
     pub(crate) surroundings: Surroundings,
     pub(crate) upstreams: Arc<McpUpstreams>,
     pub(crate) offering: Arc<Offering>,
@@ -149,9 +149,8 @@ impl Reloader {
         };
         let surroundings = &self.surroundings;
         let apis = upstream::describe(&config.apis, &surroundings.client).await?;
-        let sources = Sources::of(&config, &self.own, surroundings, apis, &upstreams);
         // It can be offered, or nothing has happened.
-        sources.gather()?;
+        let sources = Sources::of(&config, &self.own, surroundings, &apis, &upstreams)?;
         let are_new = !Arc::ptr_eq(&upstreams, &self.upstreams);
         if are_new {
             self.offering.reach(&upstreams).await;
@@ -162,7 +161,7 @@ impl Reloader {
         self.logo.abort();
         self.logo = logo::fetch(&app);
         self.routes.replace(router::public(&app));
-        self.offering.change(sources)?;
+        self.offering.change(sources);
         if are_new {
             let old = std::mem::replace(&mut self.upstreams, upstreams);
             self.retire(old);

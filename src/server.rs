@@ -172,9 +172,8 @@ impl ServerBuilder {
             &surroundings,
             &self.changes,
         ));
-        let own = Arc::new(self.own);
-        let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
-        Ok(sources.rehearse()?)
+        let sources = Sources::of(&config, &self.own, &surroundings, &apis, &upstreams)?;
+        Ok(sources.rehearse())
     }
 
     /// Binds the listeners and puts the rooms together.
@@ -225,9 +224,8 @@ impl ServerBuilder {
             &surroundings,
             &self.changes,
         ));
-        let own = Arc::new(self.own);
-        let sources = Sources::of(&config, &own, &surroundings, apis, &upstreams);
-        let offering = Offering::of(sources, self.changes)?;
+        let sources = Sources::of(&config, &self.own, &surroundings, &apis, &upstreams)?;
+        let offering = Offering::of(sources, self.changes);
         let parts = Parts {
             mcp: Arc::new(McpInternal::new(Arc::clone(&state.states))),
             state,
@@ -259,7 +257,7 @@ impl ServerBuilder {
                 config,
                 has_tunnel: tunnel.is_some(),
                 parts,
-                own,
+                own: self.own,
                 surroundings,
                 upstreams,
                 offering,

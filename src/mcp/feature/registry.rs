@@ -4,7 +4,7 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use jsonschema::Validator;
@@ -33,7 +33,9 @@ use crate::{
 /// The longest name of a tool that people are shown.
 const LONGEST_TITLE: usize = 80;
 
-/// Everything that is offered, in the order in which it was registered.
+/// Everything that is offered, in the order in which it was registered. Clones share what is
+/// registered already.
+#[derive(Clone)]
 pub struct Features {
     scopes: Arc<ScopeCatalogue>,
     tools: Vec<Arc<RegisteredTool>>,
@@ -41,7 +43,8 @@ pub struct Features {
     prompts: Vec<Arc<RegisteredPrompt>>,
     resources: Vec<RegisteredResource>,
     templates: Vec<Arc<dyn ResourceTemplate>>,
-    resource_lists: BTreeMap<Era, [Vec<u8>; 2]>,
+    /// Made when somebody asks, for all eras at once.
+    resource_lists: OnceLock<BTreeMap<Era, ResourceLists>>,
     instructions: Option<String>,
 }
 
@@ -66,9 +69,17 @@ pub(in crate::mcp) struct RegisteredPrompt {
     pub(in crate::mcp) requirement: Requirement,
 }
 
+#[derive(Clone)]
 struct RegisteredResource {
     resource: Arc<dyn Resource>,
     definition: ResourceDefinition,
+}
+
+/// Resources and their families, as one era is told of them.
+#[derive(Clone)]
+struct ResourceLists {
+    resources: Vec<u8>,
+    templates: Vec<u8>,
 }
 
 /// Why something cannot be offered. A mistake of whoever wrote it.
@@ -106,7 +117,7 @@ impl Features {
             prompts: Vec::new(),
             resources: Vec::new(),
             templates: Vec::new(),
-            resource_lists: BTreeMap::new(),
+            resource_lists: OnceLock::new(),
             instructions: None,
         }
     }
@@ -204,31 +215,39 @@ impl Features {
             resource,
             definition,
         });
-        self.describe_resources();
+        self.resource_lists = OnceLock::new();
         Ok(())
     }
 
     /// Offers a family of resources.
     pub fn add_template(&mut self, template: Arc<dyn ResourceTemplate>) {
         self.templates.push(template);
-        self.describe_resources();
+        self.resource_lists = OnceLock::new();
     }
 
-    fn describe_resources(&mut self) {
-        for era in Era::ALL {
-            let listed = self.resources.iter().filter(|r| r.resource.is_listed());
-            let resources = listed.map(|r| {
-                let resource = wire::resource(&r.definition, era);
-                wire::described(&resource, &r.resource.extra())
-            });
-            let resources = to_json(&json!({ "resources": resources.collect::<Vec<_>>() }));
-            let listed = self.templates.iter().filter(|t| t.is_listed());
-            let templates = listed.map(|t| {
-                let template = wire::template(&t.definition(), era);
-                wire::described(&template, &t.extra())
-            });
-            let templates = to_json(&json!({ "resourceTemplates": templates.collect::<Vec<_>>() }));
-            self.resource_lists.insert(era, [resources, templates]);
+    fn resource_lists(&self, era: Era) -> &ResourceLists {
+        let all = self.resource_lists.get_or_init(|| {
+            let eras = Era::ALL.into_iter();
+            eras.map(|era| (era, self.describe_resources(era)))
+                .collect()
+        });
+        &all[&era]
+    }
+
+    fn describe_resources(&self, era: Era) -> ResourceLists {
+        let listed = self.resources.iter().filter(|r| r.resource.is_listed());
+        let resources = listed.map(|r| {
+            let resource = wire::resource(&r.definition, era);
+            wire::described(&resource, &r.resource.extra())
+        });
+        let listed = self.templates.iter().filter(|t| t.is_listed());
+        let templates = listed.map(|t| {
+            let template = wire::template(&t.definition(), era);
+            wire::described(&template, &t.extra())
+        });
+        ResourceLists {
+            resources: to_json(&json!({ "resources": resources.collect::<Vec<_>>() })),
+            templates: to_json(&json!({ "resourceTemplates": templates.collect::<Vec<_>>() })),
         }
     }
 
@@ -265,8 +284,8 @@ impl Features {
 
     /// The same of all resources and their families.
     pub(super) fn resources_described(&self) -> Vec<u8> {
-        let lists = self.resource_lists.get(&Era::Modern);
-        lists.map_or_else(Vec::new, |lists| lists.concat())
+        let lists = self.resource_lists(Era::Modern);
+        [&lists.resources[..], &lists.templates].concat()
     }
 
     /// Whether any tool may become a task.
@@ -327,15 +346,11 @@ impl Features {
     }
 
     pub(in crate::mcp) fn resource_list(&self, era: Era) -> Vec<u8> {
-        self.resource_lists
-            .get(&era)
-            .map_or_else(|| b"{\"resources\":[]}".to_vec(), |[list, _]| list.clone())
+        self.resource_lists(era).resources.clone()
     }
 
     pub(in crate::mcp) fn template_list(&self, era: Era) -> Vec<u8> {
-        let list = self.resource_lists.get(&era);
-        let none = || b"{\"resourceTemplates\":[]}".to_vec();
-        list.map_or_else(none, |[_, list]| list.clone())
+        self.resource_lists(era).templates.clone()
     }
 
     pub(in crate::mcp) fn tool(&self, name: &str) -> Option<&Arc<RegisteredTool>> {
