@@ -16,7 +16,12 @@ use tokio::{sync::OnceCell, time::timeout};
 use super::target;
 use crate::{
     api::BaseUrl,
-    web::{self, body::is_declared_larger, cause::innermost, certificates},
+    web::{
+        self,
+        body::{AnswerError, read_answer},
+        cause::innermost,
+        certificates,
+    },
 };
 
 /// The longest that a connection may take to come about.
@@ -244,9 +249,21 @@ async fn exchange(client: &Client, call: Call) -> Result<Answer, UpstreamError> 
             .request(method.clone(), url.clone())
             .headers(headers.clone())
             .body(body.clone());
-        let response = request.send().await.map_err(failed)?;
+        let mut response = request.send().await.map_err(failed)?;
         let Some(location) = location(&response) else {
-            return read(response, &host, max_answer).await;
+            let body = read_answer(&mut response, max_answer).await;
+            let body = body.map_err(|error| match error {
+                AnswerError::Broken(error) => failed(error),
+                AnswerError::TooLarge => UpstreamError::TooLarge {
+                    host: host.clone(),
+                    limit: max_answer,
+                },
+            });
+            return Ok(Answer {
+                status: response.status(),
+                body: body?.into(),
+                headers: std::mem::take(response.headers_mut()),
+            });
         };
         let Some(next) = target::redirected(&url, location) else {
             return Err(UpstreamError::Redirect { host });
@@ -281,36 +298,6 @@ fn becomes_get(status: StatusCode, method: &Method) -> bool {
         StatusCode::SEE_OTHER => !matches!(*method, Method::GET | Method::HEAD),
         _ => false,
     }
-}
-
-async fn read(response: Response, host: &str, limit: usize) -> Result<Answer, UpstreamError> {
-    let too_large = || UpstreamError::TooLarge {
-        host: host.to_owned(),
-        limit,
-    };
-    let mut response = response;
-    if is_declared_larger(response.headers(), limit) {
-        return Err(too_large());
-    }
-    let mut body = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| UpstreamError::Connection {
-            host: host.to_owned(),
-            cause: innermost(&error),
-        })?
-    {
-        if body.len() + chunk.len() > limit {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer {
-        status: response.status(),
-        headers: std::mem::take(response.headers_mut()),
-        body: body.into(),
-    })
 }
 
 /// Host and port, for messages.

@@ -1,4 +1,4 @@
-//! Request bodies: read whole, within a size and a time.
+//! Bodies: read whole, within a size, and those of requests within a time.
 
 use std::{pin::pin, time::Duration};
 
@@ -49,4 +49,32 @@ pub async fn read(body: Body, limit: usize) -> Result<Bytes, BodyError> {
         Err(error) if error.is::<LengthLimitError>() => Err(BodyError::TooLarge),
         Err(_) => Err(BodyError::Broken),
     }
+}
+
+/// Why the body of an answer was not read.
+#[derive(Debug)]
+pub enum AnswerError {
+    /// More than there is room for.
+    TooLarge,
+    /// The connection broke, or the framing was wrong.
+    Broken(reqwest::Error),
+}
+
+/// Reads the body of an answer that somebody gave us, of at most `limit` bytes. One that says of itself
+/// that it is longer is not read at all.
+pub async fn read_answer(
+    answer: &mut reqwest::Response,
+    limit: usize,
+) -> Result<Vec<u8>, AnswerError> {
+    if is_declared_larger(answer.headers(), limit) {
+        return Err(AnswerError::TooLarge);
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(AnswerError::Broken)? {
+        if body.len() + chunk.len() > limit {
+            return Err(AnswerError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
 }

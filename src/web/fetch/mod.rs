@@ -16,7 +16,7 @@ use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 use reqwest::{Client, Url, redirect, retry};
 use tokio::{sync::OnceCell, time::timeout};
@@ -25,7 +25,12 @@ pub use address::FetchAllow;
 pub use error::FetchError;
 pub use resolver::{Resolve, SystemResolver};
 
-use super::{body::is_declared_larger, brand::MAX_IMAGE, cause::innermost, certificates};
+use super::{
+    body::{AnswerError, read_answer},
+    brand::MAX_IMAGE,
+    cause::innermost,
+    certificates,
+};
 use resolver::GuardedResolver;
 
 /// The longest document.
@@ -77,24 +82,26 @@ pub struct Fetched {
     pub fresh_for: Option<Duration>,
 }
 
-/// What is fetched.
-struct Wanted {
-    media_type: &'static str,
-    is_json: bool,
-    most: usize,
+/// What an answer has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wanted {
+    /// A JSON document.
+    Document,
+    /// A picture, or so we hope.
+    Picture,
+    /// Whatever it is.
+    Anything,
 }
 
-const DOCUMENT: Wanted = Wanted {
-    media_type: "application/json",
-    is_json: true,
-    most: MAX_BODY,
-};
-
-const PICTURE: Wanted = Wanted {
-    media_type: "image/png, image/webp, image/jpeg, image/gif",
-    is_json: false,
-    most: MAX_IMAGE,
-};
+impl Wanted {
+    /// The longest, in bytes.
+    const fn most(self) -> usize {
+        match self {
+            Self::Picture => MAX_IMAGE,
+            Self::Document | Self::Anything => MAX_BODY,
+        }
+    }
+}
 
 /// Fetches documents. Clones share all that it holds.
 #[derive(Debug, Clone)]
@@ -124,31 +131,19 @@ impl Fetcher {
 
     /// Fetches the JSON document at an https URL.
     pub async fn get(&self, url: &str) -> Result<Fetched, FetchError> {
-        self.fetch(url, &DOCUMENT).await
+        let answer = self.fetch(url, "application/json", Wanted::Document);
+        let (head, body) = answer.await?.into_parts();
+        Ok(Fetched {
+            body: body.into(),
+            fresh_for: freshness::of(&head.headers),
+        })
     }
 
     /// Fetches what should be a picture, at an https URL. Whoever shows it looks whether it is one.
     pub async fn get_image(&self, url: &str) -> Result<Bytes, FetchError> {
-        Ok(self.fetch(url, &PICTURE).await?.body)
-    }
-
-    async fn fetch(&self, url: &str, wanted: &'static Wanted) -> Result<Fetched, FetchError> {
-        let settings = &self.0.settings;
-        let url = parse(url)?;
-        let host = url.host_str().ok_or(FetchError::Url)?.to_owned();
-        // The resolver is not asked about a host that is an address already.
-        if let Some(address) = literal(&host) {
-            settings.allow.check(&host, &[address])?;
-        }
-        let client = self.0.client.get_or_try_init(|| self.make_client()).await?;
-        timeout(settings.timeout, exchange(client, url, &host, wanted))
-            .await
-            .unwrap_or_else(|_| {
-                Err(FetchError::TooSlow {
-                    host,
-                    limit: settings.timeout,
-                })
-            })
+        let accept = "image/png, image/webp, image/jpeg, image/gif";
+        let answer = self.fetch(url, accept, Wanted::Picture).await?;
+        Ok(answer.into_body().into())
     }
 
     /// Sends a request to an https URL that the operator named, or whoever they trust, and reads the
@@ -157,19 +152,41 @@ impl Fetcher {
         &self,
         request: axum::http::Request<Vec<u8>>,
     ) -> Result<axum::http::Response<Vec<u8>>, FetchError> {
-        let settings = &self.0.settings;
         let request = reqwest::Request::try_from(request).map_err(|_| FetchError::Url)?;
+        self.exchange(request, Wanted::Anything).await
+    }
+
+    async fn fetch(
+        &self,
+        url: &str,
+        accept: &'static str,
+        wanted: Wanted,
+    ) -> Result<axum::http::Response<Vec<u8>>, FetchError> {
+        let mut request = reqwest::Request::new(Method::GET, parse(url)?);
+        let accept = HeaderValue::from_static(accept);
+        request.headers_mut().insert(header::ACCEPT, accept);
+        self.exchange(request, wanted).await
+    }
+
+    /// The one way out.
+    async fn exchange(
+        &self,
+        request: reqwest::Request,
+        wanted: Wanted,
+    ) -> Result<axum::http::Response<Vec<u8>>, FetchError> {
+        let settings = &self.0.settings;
         let url = parse(request.url().as_str())?;
-        let host = url.host_str().ok_or(FetchError::Url)?.to_owned();
-        if let Some(address) = literal(&host) {
-            settings.allow.check(&host, &[address])?;
+        let host = url.host_str().ok_or(FetchError::Url)?;
+        // The resolver is not asked about a host that is an address already.
+        if let Some(address) = literal(host) {
+            settings.allow.check(host, &[address])?;
         }
         let client = self.0.client.get_or_try_init(|| self.make_client()).await?;
-        timeout(settings.timeout, whole_exchange(client, request, &host))
+        timeout(settings.timeout, answer(client, request, host, wanted))
             .await
             .unwrap_or_else(|_| {
                 Err(FetchError::TooSlow {
-                    host,
+                    host: host.into(),
                     limit: settings.timeout,
                 })
             })
@@ -211,69 +228,40 @@ fn client(settings: &FetchSettings) -> Result<Client, FetchError> {
         .map_err(|error| FetchError::Setup(innermost(&error)))
 }
 
-async fn exchange(
-    client: &Client,
-    url: Url,
-    host: &str,
-    wanted: &Wanted,
-) -> Result<Fetched, FetchError> {
-    let failed = |error| FetchError::of(host, &error);
-    let request = client.get(url).header(header::ACCEPT, wanted.media_type);
-    let mut response = request.send().await.map_err(failed)?;
-    judge(host, wanted, response.status(), response.headers())?;
-    let fresh_for = freshness::of(response.headers());
-    Ok(Fetched {
-        body: read(&mut response, host, wanted.most).await?.into(),
-        fresh_for,
-    })
-}
-
-async fn whole_exchange(
+async fn answer(
     client: &Client,
     request: reqwest::Request,
     host: &str,
+    wanted: Wanted,
 ) -> Result<axum::http::Response<Vec<u8>>, FetchError> {
-    let sent = client.execute(request).await;
-    let mut response = sent.map_err(|error| FetchError::of(host, &error))?;
-    if is_declared_larger(response.headers(), MAX_BODY) {
-        return Err(FetchError::TooLarge {
-            host: host.into(),
-            most: MAX_BODY,
-        });
-    }
-    let mut answer = axum::http::Response::new(read(&mut response, host, MAX_BODY).await?);
-    *answer.status_mut() = response.status();
-    *answer.headers_mut() = response.headers().clone();
-    Ok(answer)
-}
-
-async fn read(
-    response: &mut reqwest::Response,
-    host: &str,
-    most: usize,
-) -> Result<Vec<u8>, FetchError> {
     let failed = |error| FetchError::of(host, &error);
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(failed)? {
-        if body.len() + chunk.len() > most {
-            return Err(FetchError::TooLarge {
-                host: host.into(),
-                most,
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    let mut response = client.execute(request).await.map_err(failed)?;
+    judge(host, wanted, response.status(), response.headers())?;
+    let body = read_answer(&mut response, wanted.most()).await;
+    let body = body.map_err(|error| match error {
+        AnswerError::Broken(error) => failed(error),
+        AnswerError::TooLarge => FetchError::TooLarge {
+            host: host.into(),
+            most: wanted.most(),
+        },
+    });
+    let mut answer = axum::http::Response::new(body?);
+    *answer.status_mut() = response.status();
+    *answer.headers_mut() = std::mem::take(response.headers_mut());
+    Ok(answer)
 }
 
 /// Whether the body of an answer is worth reading.
 fn judge(
     host: &str,
-    wanted: &Wanted,
+    wanted: Wanted,
     status: StatusCode,
     headers: &HeaderMap,
 ) -> Result<(), FetchError> {
     let host = || host.to_owned();
+    if wanted == Wanted::Anything {
+        return Ok(());
+    }
     if status.is_redirection() {
         return Err(FetchError::Redirect {
             host: host(),
@@ -286,14 +274,8 @@ fn judge(
             status,
         });
     }
-    if wanted.is_json && !is_json(headers) {
+    if wanted == Wanted::Document && !is_json(headers) {
         return Err(FetchError::NotJson { host: host() });
-    }
-    if is_declared_larger(headers, wanted.most) {
-        return Err(FetchError::TooLarge {
-            host: host(),
-            most: wanted.most,
-        });
     }
     Ok(())
 }
@@ -330,8 +312,6 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderValue;
-
     use super::*;
 
     #[test]
