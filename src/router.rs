@@ -21,7 +21,9 @@ use tower::{Service, ServiceExt as _, layer::layer_fn};
 use crate::{
     account,
     app::App,
-    home, identity, mcp, oauth,
+    home, identity, mcp,
+    model::resource::MCP_PATH,
+    oauth,
     telemetry::RequestLog,
     upstream,
     web::{
@@ -47,7 +49,15 @@ pub(crate) fn public(app: &App) -> Router {
         .merge(upstream::routes(Arc::clone(&app.assertions)))
         .merge(brand::routes(app.brand.clone()))
         .route("/healthz", routing::get(healthz));
+    let endpoint = Around {
+        inner: mcp::endpoint(Arc::clone(&app.mcp)),
+        brand: app.brand.clone(),
+    };
+    // Surrounded directly: as one of the rooms, each call would be boxed and cloned twice more. The
+    // slash is served, not redirected: a redirect would lose the method or the token.
     surround(rooms, app.brand.clone())
+        .route_service(MCP_PATH, endpoint.clone())
+        .route_service(&format!("{MCP_PATH}/"), endpoint)
 }
 
 /// What every listener has around its routes: answers for unknown paths, panics and the log.
@@ -61,8 +71,8 @@ pub(crate) fn surround(rooms: Router, brand: Brand) -> Router {
         }))
 }
 
-/// What surrounds every request, in one layer: each costs every request an allocation or two, and
-/// one made by `middleware::from_fn` twice as many.
+/// What surrounds every request, in one piece: each layer costs every request an allocation or two,
+/// and one made by `middleware::from_fn` twice as many.
 #[derive(Clone)]
 struct Around<S> {
     inner: S,

@@ -6,8 +6,7 @@ use std::{
     error::Error,
     io::{self, IsTerminal as _},
     panic,
-    sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use axum::{
@@ -26,7 +25,7 @@ use uuid::Uuid;
 
 use crate::{
     config::{Config, LogFormat},
-    web::note::{ClientNote, FailureNote},
+    web::note::{ClientNote, FailureNote, REQUEST_LOG},
 };
 
 /// Names a request in our log, in the caller's and in what a person reports.
@@ -103,13 +102,7 @@ impl RequestLog {
     /// Logs what came of it, and tells the caller its id.
     pub(crate) fn end(self, response: &mut Response) {
         let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
-        log(
-            response,
-            &self.method,
-            route,
-            &self.id,
-            self.began.elapsed(),
-        );
+        log(response, &self.method, route, &self.id, self.began);
         response.headers_mut().insert(REQUEST_ID, self.id);
     }
 }
@@ -127,36 +120,42 @@ fn request_id(request: &Request) -> HeaderValue {
     })
 }
 
-fn log(response: &Response, method: &Method, route: &str, id: &HeaderValue, duration: Duration) {
+fn log(response: &Response, method: &Method, route: &str, id: &HeaderValue, began: Instant) {
     // Any token is a method, as long as the sender likes.
     let method = Some(method.as_str()).filter(|name| name.len() <= MAX_METHOD);
     let method = method.unwrap_or("other");
     let status = response.status().as_u16();
     let notes = response.extensions();
-    let client = notes.get::<ClientNote>().map(|note| Arc::clone(&note.0));
-    let client = client.as_deref();
+    let client = notes.get::<ClientNote>().map(|ClientNote(id)| &**id);
     let request_id = id.to_str().unwrap_or_default();
-    let duration_ms = duration.as_secs_f64() * 1000.0;
+    // Not asked before it is known that somebody wants to read it.
+    let duration_ms = || began.elapsed().as_secs_f64() * 1000.0;
     if let Some(FailureNote(cause)) = notes.get::<FailureNote>() {
         let cause = chain(cause.as_ref());
         tracing::error!(
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            duration_ms,
-            client.id = client,
-            request.id = request_id,
-            cause,
+            target: REQUEST_LOG,
+            {
+                http.method = method,
+                http.route = route,
+                http.status = status,
+                duration_ms = duration_ms(),
+                client.id = client,
+                request.id = request_id,
+                cause,
+            },
             "request failed"
         );
     } else {
         tracing::info!(
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            duration_ms,
-            client.id = client,
-            request.id = request_id,
+            target: REQUEST_LOG,
+            {
+                http.method = method,
+                http.route = route,
+                http.status = status,
+                duration_ms = duration_ms(),
+                client.id = client,
+                request.id = request_id,
+            },
             "request"
         );
     }

@@ -46,7 +46,8 @@ pub(super) enum Phase {
 pub(super) struct Progress {
     start: Instant,
     phase: AtomicU8,
-    /// When the phase began, in milliseconds from the start.
+    /// When the headers of a request, or its handling, began, in milliseconds from the start. Other
+    /// phases are measured by what was last read or written.
     phase_began: AtomicU64,
     /// When something was last read or written.
     last_io: AtomicU64,
@@ -94,12 +95,12 @@ impl Progress {
     }
 
     fn enter(&self, phase: Phase) {
-        self.enter_at(phase, self.now());
+        self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
     fn enter_at(&self, phase: Phase, now: u64) {
         self.phase_began.store(now, Ordering::Relaxed);
-        self.phase.store(phase as u8, Ordering::Relaxed);
+        self.enter(phase);
     }
 
     /// The headers of a request are complete. Says which request it is.
@@ -109,7 +110,8 @@ impl Progress {
         let body_of = if has_body { request } else { 0 };
         self.body_of.store(body_of, Ordering::Relaxed);
         self.is_next_here.store(false, Ordering::Relaxed);
-        self.enter(Phase::Handling);
+        // Its headers have just been read, so the clock need not be asked once more.
+        self.enter_at(Phase::Handling, self.last_io.load(Ordering::Relaxed));
         request
     }
 
@@ -125,7 +127,7 @@ impl Progress {
 
     pub(super) fn answer_ended(&self) {
         if self.is_next_here.load(Ordering::Relaxed) {
-            self.enter(Phase::Headers);
+            self.enter_at(Phase::Headers, self.now());
         } else {
             self.enter(Phase::Answered);
         }

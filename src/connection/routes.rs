@@ -1,31 +1,26 @@
 //! What is served, which may become something else between two requests of a connection.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 
 /// The routes of the moment, shared by all connections.
 #[derive(Debug, Clone)]
-pub(crate) struct Routes(Arc<RwLock<Router>>);
+pub(crate) struct Routes(Arc<ArcSwap<Router>>);
 
 impl Routes {
     pub(crate) fn new(router: Router) -> Self {
-        Self(Arc::new(RwLock::new(router)))
+        Self(Arc::new(ArcSwap::from_pointee(router)))
     }
 
     /// What the next request is served by.
     pub(super) fn now(&self) -> Router {
-        let router = self.0.read();
-        router.unwrap_or_else(PoisonError::into_inner).clone()
+        Router::clone(&self.0.load())
     }
 
     /// From the next request on, others.
     pub(crate) fn replace(&self, router: Router) {
-        let old = {
-            let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *current, router)
-        };
-        // What goes with it goes without the lock.
-        drop(old);
+        self.0.store(Arc::new(router));
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 
@@ -18,6 +18,8 @@ pub(super) struct Exchange<'a> {
     pub(super) features: &'a Arc<Features>,
     pub(super) authorization: &'a Arc<Authorization>,
     pub(super) headers: &'a HeaderMap,
+    /// Whether its header names the version without sessions.
+    pub(super) says_modern: bool,
     pub(super) accepts: Accepts,
     /// The message as it came; empty where there is none.
     pub(super) body: &'a Bytes,
@@ -52,10 +54,9 @@ impl Accepts {
             json: says_nothing,
             events: says_nothing,
         };
-        let texts = lines.filter_map(|line| line.to_str().ok());
-        for range in texts.flat_map(|line| line.split(',')) {
+        for range in lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b',')) {
             let range = essence(range);
-            let is = |media_type: &str| range.eq_ignore_ascii_case(media_type);
+            let is = |media_type: &str| range.eq_ignore_ascii_case(media_type.as_bytes());
             let all = is("*/*");
             accepts.json |= all || is("application/json") || is("application/*");
             accepts.events |= all || is("text/event-stream") || is("text/*");
@@ -66,17 +67,21 @@ impl Accepts {
 
 /// Whether a body says that it is JSON.
 pub(super) fn is_json(headers: &HeaderMap) -> bool {
-    let content_type = headers.get(header::CONTENT_TYPE).map(HeaderValue::to_str);
-    matches!(content_type, Some(Ok(value)) if essence(value).eq_ignore_ascii_case("application/json"))
+    let content_type = headers.get(header::CONTENT_TYPE);
+    content_type
+        .is_some_and(|value| essence(value.as_bytes()).eq_ignore_ascii_case(b"application/json"))
 }
 
 /// A media type without its parameters.
-fn essence(value: &str) -> &str {
-    value.split(';').next().unwrap_or_default().trim()
+fn essence(value: &[u8]) -> &[u8] {
+    let mut parts = value.split(|byte| *byte == b';');
+    parts.next().unwrap_or_default().trim_ascii()
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]

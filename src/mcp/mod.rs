@@ -21,26 +21,18 @@ mod sse;
 mod tasks;
 mod transport;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::{Request, State},
-    middleware,
-    response::Response,
-    routing,
-};
+use axum::{Router, extract::Request, middleware, response::Response, routing};
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
+use tower::{Service, service_fn};
 use uuid::Uuid;
 
 use crate::{
     access::VerifyAccessToken,
     clock::Clock,
-    model::{
-        audit_arguments::AuditArguments,
-        resource::{MCP_PATH, PublicUrl},
-        scope::ScopeCatalogue,
-    },
+    model::{audit_arguments::AuditArguments, resource::PublicUrl, scope::ScopeCatalogue},
     store::{KeptTasks, KeyRing, McpSessions, SessionMail},
     web::{
         cors,
@@ -122,24 +114,23 @@ impl fmt::Debug for McpState {
     }
 }
 
-/// The routes of this room. `/mcp/` is served, not redirected: a redirect would lose the method or
-/// the token.
+/// What clients read of this room before they have a token.
 pub fn routes(state: Arc<McpState>) -> Router {
-    let discovery = Router::new()
+    Router::new()
         .route(metadata::ROOT_PATH, routing::get(metadata::get))
         .route(metadata::PATH, routing::get(metadata::get))
-        .layer(middleware::from_fn(cors::any_origin));
-    Router::new()
-        .route(MCP_PATH, routing::any(endpoint))
-        .route(&format!("{MCP_PATH}/"), routing::any(endpoint))
-        .merge(discovery)
+        .layer(middleware::from_fn(cors::any_origin))
         .with_state(state)
 }
 
-/// The endpoint behind its guard.
-fn endpoint(
-    State(mcp): State<Arc<McpState>>,
-    request: Request,
-) -> impl Future<Output = Response> + Send {
-    guard::guard(mcp, request, transport::endpoint)
+/// The endpoint behind its guard, for every method. It is a service and no handler: what makes one of
+/// the other costs every call some allocations.
+pub fn endpoint(
+    mcp: Arc<McpState>,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync
+{
+    service_fn(move |request| {
+        let mcp = Arc::clone(&mcp);
+        guard::guard(mcp, request, transport::endpoint).map(Ok)
+    })
 }

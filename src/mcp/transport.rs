@@ -44,11 +44,12 @@ pub(super) fn endpoint(
             features: &mcp.offered.now(),
             authorization: &authorization,
             headers: &parts.headers,
+            says_modern: speaks_modern(&parts.headers),
             accepts: Accepts::read(&parts.headers),
             body: &Bytes::new(),
         };
         // The stateless era has one method.
-        let only_post = speaks_modern(&parts.headers);
+        let only_post = exchange.says_modern;
         match &parts.method {
             &Method::POST => post(&exchange, body).await,
             &Method::GET if !only_post => match legacy::get(&exchange).await {
@@ -82,12 +83,12 @@ async fn post(exchange: &Exchange<'_>, body: HttpBody) -> Response {
 async fn handle<'a>(exchange: &'a Exchange<'a>) -> Result<Response, Rejection<'a>> {
     let parsed = jsonrpc::parse(exchange.body);
     let parsed = parsed.map_err(|error| Rejection::Malformed { id: None, error })?;
-    let says_modern = speaks_modern(exchange.headers);
+    let says_modern = exchange.says_modern;
     match parsed {
         Body::Single(Err(Malformed { id, error })) => Err(Rejection::Malformed { id, error }),
         Body::Single(Ok(Message::Request { id, method, params })) => {
             let params = Params::of(params);
-            request(exchange, says_modern, id, &method, &params).await
+            request(exchange, id, &method, &params).await
         }
         Body::Single(Ok(Message::Notification { .. })) if says_modern => {
             Ok(StatusCode::ACCEPTED.into_response())
@@ -114,12 +115,11 @@ async fn handle<'a>(exchange: &'a Exchange<'a>) -> Result<Response, Rejection<'a
 
 async fn request<'a>(
     exchange: &'a Exchange<'a>,
-    says_modern: bool,
     id: &'a RawValue,
     method: &str,
     params: &Params<'a>,
 ) -> Result<Response, Rejection<'a>> {
-    let is_enveloped = params.is_enveloped();
+    let (says_modern, is_enveloped) = (exchange.says_modern, params.is_enveloped());
     if says_modern && !is_enveloped && method == "initialize" {
         let message =
             "there is no initialize in 2026-07-28; leave the header out to begin a session";

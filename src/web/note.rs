@@ -6,6 +6,10 @@ use axum::{
     http::{HeaderValue, header},
     response::Response,
 };
+use tracing::Level;
+
+/// The target of the request log's lines, for filters.
+pub const REQUEST_LOG: &str = concat!(env!("CARGO_CRATE_NAME"), "::request");
 
 /// The client that the request came from.
 #[derive(Debug, Clone)]
@@ -38,9 +42,18 @@ pub fn unavailable(
     failed(response, error)
 }
 
-/// Attaches the client that a response is for. Only one that is known: what else stands in a
-/// request as a `client_id` can be any text.
+/// Attaches the client that a response is for, if there will be a line about it. Only one that is
+/// known: what else stands in a request as a `client_id` can be any text.
 pub fn from_client(mut response: Response, id: Arc<str>) -> Response {
-    response.extensions_mut().insert(ClientNote(id));
+    let notes = response.extensions();
+    // Every note costs some allocations, and there are many requests.
+    if notes.get::<FailureNote>().is_some() || is_logged() {
+        response.extensions_mut().insert(ClientNote(id));
+    }
     response
+}
+
+/// Whether requests that went well are logged.
+fn is_logged() -> bool {
+    tracing::enabled!(target: REQUEST_LOG, Level::INFO)
 }

@@ -197,6 +197,8 @@ async fn a_request_is_logged_with_the_client_that_it_names_if_there_is_one() {
         .token(&grant)
         .await
         .oauth_error(401, "invalid_client");
+    let tokens = Tokens::of(&client.redeem(&code).await);
+    McpClient::initialized(&site, &tokens.access, "2025-11-25").await;
     let unknown = client.authorization().set("client_id", "nobody-at-all");
     let url = client.authorize_url_with(&unknown);
     Browser::new(&site).visit(&url).await.expect(400);
@@ -213,6 +215,7 @@ async fn a_request_is_logged_with_the_client_that_it_names_if_there_is_one() {
         ("/consent", "GET", 200),
         ("/consent", "POST", 303),
         ("/token", "POST", 401),
+        ("/mcp", "POST", 200),
     ] {
         let found = requests.iter().any(|line| {
             line["http.route"] == route
@@ -223,6 +226,22 @@ async fn a_request_is_logged_with_the_client_that_it_names_if_there_is_one() {
         assert!(found, "no client at {method} {route}: {ended:#?}");
     }
     assert!(!ended.stderr.contains("nobody-at-all"), "{ended:#?}");
+}
+
+#[tokio::test]
+async fn the_lines_of_requests_can_be_left_out_and_be_all_that_is_written() {
+    for (filter, expected) in [
+        ("info,remote_mcp_auth::request=warn", 0),
+        ("off,remote_mcp_auth::request=info", 1),
+    ] {
+        let program = Launch::serving().env("RUST_LOG", filter).start();
+        let id = "story-8c1e";
+        let request = program.site().get("/mcp").header("x-request-id", id);
+        request.send().await.expect(401);
+        let ended = program.terminate();
+        let lines = ended.stderr.lines().filter(|line| line.contains(id));
+        assert_eq!(lines.count(), expected, "{filter}: {ended:#?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! What is offered right now. It can be replaced while requests run: each keeps what it began with.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use arc_swap::{ArcSwap, Guard};
 
 use super::{
     changes::{Change, Changes},
@@ -14,7 +16,7 @@ use crate::{
 /// The features of the moment, shared by all requests.
 #[derive(Debug)]
 pub struct Offered {
-    features: RwLock<Arc<Features>>,
+    features: ArcSwap<Features>,
     changes: Changes,
 }
 
@@ -22,27 +24,20 @@ impl Offered {
     /// Offers `features`; `changes` tells clients when others take their place.
     pub fn new(features: Features, changes: Changes) -> Self {
         Self {
-            features: RwLock::new(Arc::new(features)),
+            features: ArcSwap::from_pointee(features),
             changes,
         }
     }
 
-    /// What is offered now.
-    pub fn now(&self) -> Arc<Features> {
-        let features = self.features.read();
-        Arc::clone(&features.unwrap_or_else(PoisonError::into_inner))
+    /// What is offered now. It is what it was for as long as it is held.
+    pub fn now(&self) -> Guard<Arc<Features>> {
+        self.features.load()
     }
 
     /// Offers something else, whole, and tells clients which lists are not what they were.
     pub fn replace(&self, features: Features) {
         let new = Arc::new(features);
-        let old = {
-            let mut features = self
-                .features
-                .write()
-                .unwrap_or_else(PoisonError::into_inner);
-            std::mem::replace(&mut *features, Arc::clone(&new))
-        };
+        let old = self.features.swap(Arc::clone(&new));
         for (list, change) in [
             (
                 Features::tools_described as fn(&Features) -> _,
