@@ -179,6 +179,17 @@ async fn results_have_a_shape_where_their_version_knows_shapes() {
 }
 
 #[tokio::test]
+async fn what_a_tool_says_beside_its_answer_arrives_in_every_version() {
+    let shop = Workshop::open().await;
+    for (version, client) in clients(&shop).await {
+        let result = client.call("noted").await;
+        for (key, value) in [("vendor.example/beside", 1), ("vendor.example/within", 2)] {
+            assert_eq!(result["_meta"][key], value, "{version}: {result}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_is_offered_is_declared_as_each_version_does() {
     let shop = Workshop::open().await;
     let token = connect(&shop).await.tokens.access;

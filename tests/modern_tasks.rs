@@ -102,6 +102,15 @@ async fn a_call_becomes_a_task_that_is_found_at_once_and_completes() {
 }
 
 #[tokio::test]
+async fn a_task_keeps_what_its_tool_says_beside_the_answer() {
+    let shop = Workshop::open().await;
+    let mcp = follower(&shop).await;
+    let state = until(&mcp, &begin(&mcp, "noted").await, &["completed"]).await;
+    let meta = json!({ "vendor.example/beside": 1, "vendor.example/within": 2 });
+    assert_eq!(state["result"]["_meta"], meta);
+}
+
+#[tokio::test]
 async fn a_failure_of_the_tool_completes_and_an_error_of_the_protocol_fails() {
     let shop = Workshop::open().await;
     let mcp = follower(&shop).await;

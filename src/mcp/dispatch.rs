@@ -159,10 +159,7 @@ pub(super) async fn run(features: &Features, work: Work, context: &Context, era:
 async fn handle(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
     let handled = handle_work(features, work, context, era).await;
     handled.map_err(|fault| match fault {
-        Fault::ResourceNotFound(uri) => Fault::Rpc(RpcError {
-            data: Some(json!({ "uri": uri })),
-            ..RpcError::new(era.resource_not_found(), "there is no resource at this URI")
-        }),
+        Fault::ResourceNotFound(uri) => no_resource(era, &uri).into(),
         fault => fault,
     })
 }
@@ -172,18 +169,13 @@ async fn handle_work(features: &Features, work: Work, context: &Context, era: Er
         Work::Tool { tool, arguments } => call_tool(&tool, arguments, context, era).await,
         Work::Prompt { prompt, arguments } => {
             let mut result = prompt.handler().get(arguments, context).await?;
-            move_meta(&mut result.extra, context, era);
+            settle_meta(&mut result.extra, context);
             to_json(&result.on_wire(era))
         }
         Work::Read { uri } => match features.read(&uri, context).await? {
             Some(contents) => {
                 let mut read = Map::from_iter([("contents".to_owned(), json!(contents))]);
-                if era != Era::Modern {
-                    let meta = std::mem::take(&mut context.lock_hints().meta);
-                    if !meta.is_empty() {
-                        read.insert("_meta".to_owned(), Value::Object(meta));
-                    }
-                }
+                settle_meta(&mut read, context);
                 to_json(&read)
             }
             None => Err(Fault::ResourceNotFound(uri)),
@@ -214,7 +206,7 @@ async fn call_tool(
     era: Era,
 ) -> Outcome {
     let mut record = Record::begin(tool, &arguments, context);
-    let outcome = result_of(tool, arguments, context, era).await;
+    let outcome = result_of(tool, arguments, context).await;
     if let Some(record) = &mut record {
         record.end(&outcome);
     }
@@ -225,7 +217,6 @@ async fn result_of(
     tool: &RegisteredTool,
     arguments: Value,
     context: &Context,
-    era: Era,
 ) -> Result<ToolResult, Fault> {
     let is_task = matches!(context.asker, Asker::Task(_));
     if tool.definition.task == TaskSupport::Required && !is_task {
@@ -251,16 +242,27 @@ async fn result_of(
         let message = "the tool's answer does not fit its output schema";
         return Err(RpcError::new(INTERNAL_ERROR, message).into());
     }
-    move_meta(&mut result.extra, context, era);
+    settle_meta(&mut result.extra, context);
     Ok(result)
 }
 
-/// Where every answer has a `_meta` of ours, that of the result becomes part of it.
-fn move_meta(extra: &mut Map<String, Value>, context: &Context, era: Era) {
-    if era == Era::Modern
-        && let Some(Value::Object(meta)) = extra.remove("_meta")
-    {
-        context.add_meta(meta);
+/// Puts the `_meta` that a handler added together with that of its result: with what surrounds the
+/// answer where every answer has a `_meta` of ours, else, and in what a task keeps, into the result.
+fn settle_meta(result: &mut Map<String, Value>, context: &Context) {
+    let is_kept = matches!(context.asker, Asker::Task(_));
+    if context.era == Era::Modern && !is_kept {
+        if let Some(Value::Object(meta)) = result.remove("_meta") {
+            context.add_meta(meta);
+        }
+        return;
+    }
+    let added = std::mem::take(&mut context.lock_hints().meta);
+    if added.is_empty() {
+        return;
+    }
+    let meta = result.entry("_meta").or_insert_with(|| json!({}));
+    if let Value::Object(meta) = meta {
+        meta.extend(added);
     }
 }
 
@@ -390,6 +392,14 @@ fn first_page(params: &Params<'_>) -> Result<(), RpcError> {
 pub(super) fn method_not_found(method: &str) -> RpcError {
     let method: String = method.chars().take(100).collect();
     RpcError::new(METHOD_NOT_FOUND, format!("method {method} is not offered"))
+}
+
+/// The error for an address at which nothing is.
+pub(super) fn no_resource(era: Era, uri: &str) -> RpcError {
+    RpcError {
+        data: Some(json!({ "uri": uri })),
+        ..RpcError::new(era.resource_not_found(), "there is no resource at this URI")
+    }
 }
 
 fn unknown(kind: &str, name: &str) -> Fault {

@@ -68,35 +68,36 @@ impl Content {
             Self::ResourceLink { uri, name, .. } if !era.has_resource_links() => {
                 Self::text(format!("{name}: {uri}"))
             }
-            Self::Other(content) => Self::Other(content).other_in_era(era),
+            Self::Other(content) => match in_words(&content, era) {
+                Some(words) => words,
+                None => Self::Other(content),
+            },
             content => content,
         }
     }
+}
 
-    fn other_in_era(self, era: Era) -> Self {
-        let Self::Other(content) = &self else {
-            return self;
-        };
-        let text = |key: &str| {
-            let text = content.get(key).and_then(Value::as_str);
-            text.unwrap_or_default().to_owned()
-        };
-        let known = match text("type").as_str() {
-            "audio" => Self::Audio {
-                data: String::new(),
-                mime_type: text("mimeType"),
-            },
-            "resource_link" => Self::ResourceLink {
-                uri: text("uri"),
-                name: text("name"),
-                mime_type: None,
-            },
-            _ => return self,
-        };
-        match known.in_era(era) {
-            in_words @ Self::Text { .. } => in_words,
-            _ => self,
-        }
+/// Content of another server in words, where `era` cannot carry it.
+fn in_words(content: &Map<String, Value>, era: Era) -> Option<Content> {
+    let text = |key: &str| {
+        let text = content.get(key).and_then(Value::as_str);
+        text.unwrap_or_default().to_owned()
+    };
+    let known = match content.get("type")?.as_str()? {
+        "audio" => Content::Audio {
+            data: String::new(),
+            mime_type: text("mimeType"),
+        },
+        "resource_link" => Content::ResourceLink {
+            uri: text("uri"),
+            name: text("name"),
+            mime_type: None,
+        },
+        _ => return None,
+    };
+    match known.in_era(era) {
+        words @ Content::Text { .. } => Some(words),
+        _ => None,
     }
 }
 

@@ -61,13 +61,8 @@ impl ClientCapabilities {
 
     /// Everything that a client can do for a call.
     pub fn all() -> Self {
-        let all = [
-            Capability::ElicitationForm,
-            Capability::ElicitationUrl,
-            Capability::Sampling,
-            Capability::Roots,
-        ];
-        all.into_iter().fold(Self::default(), Self::with)
+        let all = Capability::OF_CALLS.into_iter();
+        all.fold(Self::default(), Self::with)
     }
 
     /// What of it is for calls, and not for what may become of them.
@@ -109,18 +104,19 @@ impl ClientCapabilities {
 }
 
 impl Capability {
+    /// What a client can do for a call that is under way.
+    const OF_CALLS: [Self; 4] = [
+        Self::ElicitationUrl,
+        Self::ElicitationForm,
+        Self::Sampling,
+        Self::Roots,
+    ];
+
     /// What is missing, as an error of 2026-07-28 says it.
     pub fn read_missing(data: &Value) -> Option<Self> {
         let declared = ClientCapabilities::read(data.get("requiredCapabilities")?);
-        let known = [
-            Self::ElicitationUrl,
-            Self::ElicitationForm,
-            Self::Sampling,
-            Self::Roots,
-        ];
-        known
-            .into_iter()
-            .find(|capability| declared.contains(*capability))
+        let mut known = Self::OF_CALLS.into_iter();
+        known.find(|known| declared.contains(*known))
     }
 
     /// As a client would have to declare it.

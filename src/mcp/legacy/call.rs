@@ -164,10 +164,7 @@ async fn put(log: &EventLog, message: Outgoing) {
 pub(super) fn told(fault: Fault, is_tool: bool, era: Era) -> Result<Vec<u8>, RpcError> {
     let message = match fault {
         Fault::Rpc(error) => return Err(error),
-        Fault::ResourceNotFound(_) => {
-            let message = "there is no resource at this URI";
-            return Err(RpcError::new(era.resource_not_found(), message));
-        }
+        Fault::ResourceNotFound(uri) => return Err(dispatch::no_resource(era, &uri)),
         Fault::Scope(scope) => format!("the access token needs the scope {}", scope.as_str()),
         Fault::Capability(capability) => format!(
             "This needs a client that can do what this one did not declare: {}",

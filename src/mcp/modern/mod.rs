@@ -254,10 +254,7 @@ fn told(fault: Fault) -> RpcError {
             )
         },
         Fault::NoAnswer(why) => RpcError::new(jsonrpc::INTERNAL_ERROR, why),
-        Fault::ResourceNotFound(_) => RpcError::new(
-            Era::Modern.resource_not_found(),
-            "there is no resource at this URI",
-        ),
+        Fault::ResourceNotFound(uri) => dispatch::no_resource(Era::Modern, &uri),
         Fault::Scope(scope) => RpcError::new(
             jsonrpc::INVALID_REQUEST,
             format!("the access token needs the scope {}", scope.as_str()),
