@@ -8,7 +8,6 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::ExitCode,
-    time::{Duration, UNIX_EPOCH},
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Rehearsal, Server, ServerBuilder,
     admin::{self, GrantEntry},
+    clock::Timestamp,
     config::{self, AdminListener, Config, ConfigErrors, Database, Setting},
     people, state, telemetry,
 };
@@ -337,6 +337,6 @@ fn print_grants(grants: &[GrantEntry]) -> io::Result<()> {
     out.flush()
 }
 
-fn date(seconds: u64) -> impl std::fmt::Display {
-    humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds))
+fn date(seconds: u64) -> String {
+    Timestamp::from_millis(seconds.saturating_mul(1000)).to_rfc3339()
 }

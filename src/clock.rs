@@ -11,6 +11,9 @@ use std::{
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(u64);
 
+/// The last moment of the years that RFC 3339 can write. What lies beyond is nobody's.
+const END_OF_9999: Timestamp = Timestamp(253_402_300_799_999);
+
 impl Timestamp {
     /// From milliseconds since the Unix epoch.
     pub const fn from_millis(millis: u64) -> Self {
@@ -30,6 +33,20 @@ impl Timestamp {
     /// How long ago `earlier` was; zero when it is in the future.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// In RFC 3339, to the second: `2026-01-01T00:00:00Z`.
+    pub fn to_rfc3339(self) -> String {
+        humantime::format_rfc3339_seconds(self.written()).to_string()
+    }
+
+    /// The same to the millisecond: `2026-01-01T00:00:00.000Z`.
+    pub fn to_rfc3339_millis(self) -> String {
+        humantime::format_rfc3339_millis(self.written()).to_string()
+    }
+
+    fn written(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.min(END_OF_9999).0)
     }
 }
 
@@ -100,5 +117,20 @@ impl ManualClock {
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_written_as_rfc_3339_has_them_and_none_is_too_late_for_it() {
+        // RFC 3339 §5.8.
+        let example = Timestamp::from_millis(482_196_050_520);
+        assert_eq!(example.to_rfc3339_millis(), "1985-04-12T23:20:50.520Z");
+        assert_eq!(example.to_rfc3339(), "1985-04-12T23:20:50Z");
+        let end = Timestamp::from_millis(u64::MAX);
+        assert_eq!(end.to_rfc3339_millis(), "9999-12-31T23:59:59.999Z");
     }
 }

@@ -5,7 +5,6 @@ use std::{
     error::Error,
     io::{self, BufRead as _, IsTerminal as _, Write as _, stdin},
     sync::Arc,
-    time::{Duration, UNIX_EPOCH},
 };
 
 use clap::{Arg, ArgMatches, Command};
@@ -131,8 +130,7 @@ async fn list(store: &dyn Store) -> Outcome {
     }
     let mut out = io::stdout().lock();
     for user in users {
-        let added = UNIX_EPOCH + Duration::from_secs(user.created_at.as_secs());
-        let added = humantime::format_rfc3339_seconds(added);
+        let added = user.created_at.to_rfc3339();
         writeln!(out, "{}, added {added}", user.name)?;
     }
     Ok(out.flush()?)

@@ -89,10 +89,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("server", EVERYTHING_BELOW),
     // The commands that say who may sign in: they work on the store without a server.
     ("people", EVERYTHING_BELOW),
-    // `admin` for the client that asks a running server, `state` for what is done without one.
+    // `admin` for the client that asks a running server, `state` for what is done without one, `clock`
+    // for dates.
     (
         "cli",
         &[
+            "clock",
             "config",
             "telemetry",
             "state",

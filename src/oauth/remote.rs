@@ -2,21 +2,17 @@
 //! fetched by one request at a time, which the others wait for, and no host is asked more often
 //! than it can bear.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use fluent_uri::Uri;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::{
     clock::Timestamp,
     web::{
         fetch::{FetchError, Fetched, Fetcher},
         throttle::Throttle,
+        turns::Turns,
     },
 };
 
@@ -68,7 +64,7 @@ pub struct RemoteDocuments {
     fetcher: Fetcher,
     by_host: Throttle<String>,
     /// Who fetches what, so that others wait for it instead of fetching too.
-    fetching: Mutex<HashMap<String, Weak<AsyncMutex<()>>>>,
+    fetching: Turns,
 }
 
 impl fmt::Debug for RemoteDocuments {
@@ -83,26 +79,14 @@ impl RemoteDocuments {
         Self {
             fetcher,
             by_host: Throttle::new(FETCHES_AT_ONCE, FETCH_EVERY),
-            fetching: Mutex::default(),
+            fetching: Turns::default(),
         }
     }
 
     /// Waits until nobody else is about to fetch the document. Whoever has the turn looks first
     /// whether it is still needed.
     pub(super) async fn turn(&self, url: &str) -> OwnedMutexGuard<()> {
-        let turn = self.turn_of(url);
-        turn.lock_owned().await
-    }
-
-    fn turn_of(&self, url: &str) -> Arc<AsyncMutex<()>> {
-        let mut fetching = self.fetching.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = fetching.get(url).and_then(Weak::upgrade) {
-            return turn;
-        }
-        fetching.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        fetching.insert(url.to_owned(), Arc::downgrade(&turn));
-        turn
+        self.fetching.take(url).await
     }
 
     /// Fetches a document. The answer is also until when a copy of it is fresh.

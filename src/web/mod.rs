@@ -1,4 +1,4 @@
-//! Manners that every room shares: addresses, origins, headers, bodies, pages, limits, and what is
+//! Manners that every room shares: addresses, origins, headers, bodies, pages, limits, turns, and what is
 //! fetched from elsewhere. It knows no other room.
 
 pub mod body;
@@ -16,6 +16,7 @@ pub mod page;
 pub mod panic;
 pub mod params;
 pub mod throttle;
+pub mod turns;
 
 use axum::{
     http::{

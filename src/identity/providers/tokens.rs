@@ -4,12 +4,7 @@
 //! provider: whoever has the database alone, keys and all, cannot read them. One refresh is in flight for each
 //! person and provider, across all replicas, since providers take the second one for a theft.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce, aead::Aead as _};
@@ -17,10 +12,7 @@ use hkdf::Hkdf;
 use openidconnect::{OAuth2TokenResponse as _, core::CoreTokenResponse};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use tokio::{
-    sync::Mutex as AsyncMutex,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{Upstream, UpstreamError};
 use crate::{
@@ -33,6 +25,7 @@ use crate::{
     },
     secret::{ProvidedToken, ServerKey, random_bytes},
     store::StoreError,
+    web::turns::Turns,
 };
 
 /// Bytes of a nonce, written before what it sealed.
@@ -171,7 +164,7 @@ impl IdentityState {
 pub struct KeptTokens {
     identity: IdentityState,
     /// Who refreshes what in this process, so that others wait for it.
-    turns: Arc<Mutex<HashMap<String, Weak<AsyncMutex<()>>>>>,
+    turns: Arc<Turns>,
 }
 
 /// What a look at a link comes to.
@@ -191,18 +184,6 @@ impl KeptTokens {
             identity,
             turns: Arc::default(),
         }
-    }
-
-    fn turn(&self, link: LinkName<'_>) -> Arc<AsyncMutex<()>> {
-        let name = format!("{} {}", link.provider.id, link.user);
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(turn) = turns.get(&name).and_then(Weak::upgrade) {
-            return turn;
-        }
-        turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::default();
-        turns.insert(name, Arc::downgrade(&turn));
-        turn
     }
 
     async fn look(
@@ -244,8 +225,8 @@ impl KeptTokens {
         if let Look::Good(tokens) = self.look(link, refused).await? {
             return Ok(Some(tokens));
         }
-        let turn = self.turn(link);
-        let _turn = turn.lock().await;
+        let name = format!("{} {user}", provider.id);
+        let _turn = self.turns.take(&name).await;
         loop {
             let (kept, tokens) = match self.look(link, refused).await? {
                 Look::Good(tokens) => return Ok(Some(tokens)),

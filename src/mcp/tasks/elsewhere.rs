@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 
-use super::{Task, iso8601};
+use super::Task;
 use crate::{
     access::Authorization,
     clock::Timestamp,
@@ -183,7 +183,7 @@ fn lost(mut described: Map<String, Value>, since: Timestamp) -> Map<String, Valu
     let error = RpcError::new(INTERNAL_ERROR, why);
     described.remove("inputRequests");
     described.insert("status".to_owned(), json!("failed"));
-    described.insert("lastUpdatedAt".to_owned(), json!(iso8601(since)));
+    described.insert("lastUpdatedAt".to_owned(), json!(since.to_rfc3339_millis()));
     described.insert("error".to_owned(), json!(error));
     described
 }

@@ -6,7 +6,7 @@ mod elsewhere;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use serde_json::{Map, Value, json, value::RawValue};
@@ -309,8 +309,8 @@ impl Task {
         let described = json!({
             "taskId": &*self.id,
             "status": status,
-            "createdAt": iso8601(self.created_at),
-            "lastUpdatedAt": iso8601(state.updated_at),
+            "createdAt": self.created_at.to_rfc3339_millis(),
+            "lastUpdatedAt": state.updated_at.to_rfc3339_millis(),
             "ttlMs": u64::try_from(TTL.as_millis()).unwrap_or(u64::MAX),
             "pollIntervalMs": POLL_INTERVAL_MS,
         });
@@ -325,9 +325,4 @@ impl Task {
 pub(super) fn input_request(question: &Question) -> Value {
     let modes = Era::Modern.has_elicitation_modes();
     json!({ "method": question.method(), "params": question.params(modes, None) })
-}
-
-fn iso8601(moment: Timestamp) -> String {
-    let moment = UNIX_EPOCH + Duration::from_millis(moment.as_millis());
-    humantime::format_rfc3339_millis(moment).to_string()
 }
