@@ -7,11 +7,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce, aead::Aead as _};
-use hkdf::Hkdf;
 use openidconnect::{OAuth2TokenResponse as _, core::CoreTokenResponse};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 use tokio::time::{Instant, sleep};
 
 use super::{Upstream, UpstreamError};
@@ -23,13 +20,10 @@ use crate::{
         provider::{Link, Provider, SealedTokens},
         user::UserId,
     },
-    secret::{ProvidedToken, ServerKey, random_bytes},
+    secret::{ProvidedToken, Sealer, ServerKey},
     store::StoreError,
     web::turns::Turns,
 };
-
-/// Bytes of a nonce, written before what it sealed.
-const NONCE: usize = 12;
 
 /// How long before its end a token is no longer given: the call that it is for takes time too.
 const MARGIN: Duration = Duration::from_mins(1);
@@ -80,24 +74,15 @@ impl Tokens {
         link: LinkName<'_>,
         (generation, key): (u64, &ServerKey),
     ) -> Option<SealedTokens> {
-        let nonce: [u8; NONCE] = random_bytes();
         let text = serde_json::to_vec(self).ok()?;
-        let sealed = link
-            .cipher(key)?
-            .encrypt(&Nonce::from(nonce), &*text)
-            .ok()?;
         Some(SealedTokens {
             key: generation,
-            bytes: [&nonce[..], &sealed].concat().into(),
+            bytes: link.sealer(key).seal(&text).into(),
         })
     }
 
     fn open(sealed: &SealedTokens, link: LinkName<'_>, key: &ServerKey) -> Option<Self> {
-        let (nonce, sealed) = sealed.bytes.split_first_chunk::<NONCE>()?;
-        let opened = link
-            .cipher(key)?
-            .decrypt(&Nonce::from(*nonce), sealed)
-            .ok()?;
+        let opened = link.sealer(key).open(&sealed.bytes)?;
         serde_json::from_slice(&opened).ok()
     }
 }
@@ -111,15 +96,11 @@ struct LinkName<'a> {
 
 impl LinkName<'_> {
     /// What is sealed for one person and provider opens for no other.
-    fn cipher(&self, key: &ServerKey) -> Option<ChaCha20Poly1305> {
+    fn sealer(&self, key: &ServerKey) -> Sealer {
         let secret = self.provider.client_secret.as_ref();
         let salt = secret.map_or("", |secret| secret.expose());
-        let info = format!("tokens of {} for {}", self.provider.id, self.user);
-        let mut derived = [0; 32];
-        Hkdf::<Sha256>::new(Some(salt.as_bytes()), key.expose())
-            .expand(info.as_bytes(), &mut derived)
-            .ok()?;
-        Some(ChaCha20Poly1305::new(&Key::from(derived)))
+        let purpose = format!("tokens of {} for {}", self.provider.id, self.user);
+        Sealer::derived(key.expose(), salt.as_bytes(), &purpose)
     }
 }
 

@@ -6,23 +6,20 @@
 use std::{borrow::Cow, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chacha20poly1305::{ChaCha20Poly1305, Key, KeyInit as _, Nonce, aead::Aead as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
     access::Authorization,
     clock::Timestamp,
-    secret::{Digest, ServerKey, random_bytes},
+    secret::{Digest, Sealer, ServerKey},
 };
 
 /// How long a person may take between two rounds.
 const LIFETIME: Duration = Duration::from_mins(30);
 
-const NONCE: usize = 12;
-
 /// Seals and opens states.
-pub(super) struct StateSealer(Vec<ChaCha20Poly1305>);
+pub(super) struct StateSealer(Vec<Sealer>);
 
 #[derive(Serialize, Deserialize)]
 struct State<'a> {
@@ -61,9 +58,7 @@ pub(super) fn fingerprint(method: &str, params: &str) -> String {
 impl StateSealer {
     /// What is sealed with a key is opened by whoever has it: on every replica. The first one seals.
     pub(super) fn new(keys: &[ServerKey]) -> Self {
-        let ciphers = keys.iter();
-        let ciphers = ciphers.map(|key| ChaCha20Poly1305::new(&Key::from(*key.expose())));
-        Self(ciphers.collect())
+        Self(keys.iter().map(Sealer::new).collect())
     }
 
     /// Seals the answers so far, and what the handler remembers.
@@ -82,11 +77,8 @@ impl StateSealer {
             answers: Cow::Borrowed(answers),
             remembered: Cow::Borrowed(remembered),
         };
-        let nonce = random_bytes::<NONCE>();
         let state = serde_json::to_vec(&state).ok()?;
-        let cipher = self.0.first()?;
-        let sealed = cipher.encrypt(&Nonce::from(nonce), state.as_slice()).ok()?;
-        Some(URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
+        Some(URL_SAFE_NO_PAD.encode(self.0.first()?.seal(&state)))
     }
 
     /// Opens a state; `None` if it is not ours, somebody else's, another request's, or too old.
@@ -98,10 +90,7 @@ impl StateSealer {
         now: Timestamp,
     ) -> Option<Kept> {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let mut ciphers = self.0.iter();
-        let opened =
-            ciphers.find_map(|cipher| cipher.decrypt(&Nonce::from(*nonce), sealed).ok())?;
+        let opened = self.0.iter().find_map(|sealer| sealer.open(&sealed))?;
         let state: State<'_> = serde_json::from_slice(&opened).ok()?;
         let is_good = state.user == authorization.user.as_str()
             && state.client == authorization.client.as_str()

@@ -3,6 +3,8 @@
 //! Whoever holds one of these values may do something. So each has a type of its own, which neither
 //! prints, serializes nor compares itself; stores keep its [`Digest`] and nothing else.
 
+mod sealer;
+
 use std::{
     borrow::Cow,
     collections::HashMap,
@@ -18,6 +20,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use unicode_normalization::UnicodeNormalization as _;
 use uuid::Uuid;
+
+pub(crate) use sealer::Sealer;
 
 /// Bytes of randomness in every minted secret.
 const ENTROPY: usize = 32;
