@@ -304,16 +304,22 @@ impl Features {
 
     /// The result of `tools/list`: what `granted` opens.
     pub(in crate::mcp) fn tool_list(&self, granted: &ScopeSet, era: Era) -> Vec<u8> {
-        let mut list = b"{\"tools\":[".to_vec();
-        let opened = self.tools.iter();
-        let opened = opened.filter(|tool| tool.is_listed && tool.requirement.is_met_by(granted));
-        for (index, tool) in opened.enumerate() {
+        const BEGINNING: &[u8] = b"{\"tools\":[";
+        const END: &[u8] = b"]}";
+        let is_told =
+            |tool: &&Arc<RegisteredTool>| tool.is_listed && tool.requirement.is_met_by(granted);
+        let told = self.tools.iter().filter(is_told);
+        let told = told.filter_map(|tool| tool.described.get(&era));
+        let length: usize = told.clone().map(|described| described.len() + 1).sum();
+        let mut list = Vec::with_capacity(BEGINNING.len() + length + END.len());
+        list.extend_from_slice(BEGINNING);
+        for (index, description) in told.enumerate() {
             if index > 0 {
                 list.push(b',');
             }
-            list.extend_from_slice(tool.described.get(&era).map_or(b"{}", Vec::as_slice));
+            list.extend_from_slice(description);
         }
-        list.extend_from_slice(b"]}");
+        list.extend_from_slice(END);
         list
     }
 
