@@ -1,14 +1,13 @@
 //! Authorizations on their way, in memory.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
-use super::MemoryStore;
+use super::{
+    MemoryStore,
+    queue::{Expires, Queue},
+};
 use crate::{
     clock::Timestamp,
     model::{
@@ -22,35 +21,15 @@ use crate::{
 
 #[derive(Default)]
 pub(super) struct AuthorizationTable {
-    pending: Queue,
-    pushed: Queue,
+    pending: Queue<Arc<PendingAuthorization>>,
+    pushed: Queue<Arc<PendingAuthorization>>,
     codes: DigestMap<StoredCode>,
     consents: HashSet<Consent>,
 }
 
-/// Requests that wait, in order of arrival. Strangers can add to it, so it has a cap.
-#[derive(Default)]
-struct Queue {
-    by_id: DigestMap<Arc<PendingAuthorization>>,
-    /// Those that were answered stay until their turn.
-    by_age: VecDeque<Digest>,
-}
-
-impl Queue {
-    fn insert(&mut self, id: Digest, request: PendingAuthorization, cap: usize) {
-        self.by_id.insert(id, Arc::new(request));
-        self.by_age.push_back(id);
-        // Answered requests count too until they are the oldest, which bounds the queue as well.
-        while self.by_age.len() > cap {
-            if let Some(oldest) = self.by_age.pop_front() {
-                self.by_id.remove(&oldest);
-            }
-        }
-    }
-
-    fn sweep(&mut self, now: Timestamp) {
-        self.by_id.retain(|_, request| request.expires_at > now);
-        self.by_age.retain(|id| self.by_id.contains_key(id));
+impl Expires for Arc<PendingAuthorization> {
+    fn expires_at(&self) -> Timestamp {
+        self.expires_at
     }
 }
 
@@ -61,11 +40,7 @@ impl AuthorizationTable {
         browser: &Digest,
         now: Timestamp,
     ) -> Option<Arc<PendingAuthorization>> {
-        let pending = self
-            .pending
-            .by_id
-            .get_mut(id)
-            .filter(|p| p.expires_at > now)?;
+        let pending = self.pending.get_mut(id, now)?;
         match pending.browser {
             Some(bound) if bound == *browser => {}
             Some(_) => return None,
@@ -109,7 +84,8 @@ impl AuthorizationTable {
 impl Authorizations for MemoryStore {
     async fn insert_pending(&self, id: Digest, pending: PendingAuthorization) -> Result<()> {
         let cap = self.limits.pending_authorizations;
-        self.write().authorizations.pending.insert(id, pending, cap);
+        let table = &mut self.write().authorizations;
+        table.pending.insert(id, Arc::new(pending), cap);
         Ok(())
     }
 
@@ -124,7 +100,8 @@ impl Authorizations for MemoryStore {
 
     async fn insert_pushed(&self, id: Digest, pending: PendingAuthorization) -> Result<()> {
         let cap = self.limits.pending_authorizations;
-        self.write().authorizations.pushed.insert(id, pending, cap);
+        let table = &mut self.write().authorizations;
+        table.pushed.insert(id, Arc::new(pending), cap);
         Ok(())
     }
 
@@ -133,9 +110,7 @@ impl Authorizations for MemoryStore {
         id: &Digest,
         now: Timestamp,
     ) -> Result<Option<Arc<PendingAuthorization>>> {
-        let state = self.read();
-        let pushed = state.authorizations.pushed.by_id.get(id);
-        Ok(pushed.filter(|p| p.expires_at > now).cloned())
+        Ok(self.read().authorizations.pushed.get(id, now).cloned())
     }
 
     async fn take_pending(
@@ -147,7 +122,7 @@ impl Authorizations for MemoryStore {
         let table = &mut self.write().authorizations;
         let pending = table.bind(id, browser, now);
         if pending.is_some() {
-            table.pending.by_id.remove(id);
+            table.pending.take(id);
         }
         Ok(pending)
     }

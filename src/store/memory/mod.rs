@@ -13,6 +13,7 @@ mod keys;
 mod links;
 mod mcp_sessions;
 mod people;
+mod queue;
 mod replays;
 mod session_mail;
 mod users;
