@@ -44,16 +44,11 @@ impl SqlStore {
             Kind::Pending => &self.quotas.pending,
             Kind::Pushed => &self.quotas.pushed,
         };
-        if !quota.take() {
-            let count = sql("SELECT COUNT(*) AS count FROM requests WHERE kind = $1");
-            let count = self.count(count.bind(kind as i64)).await?;
-            let excess = quota.counted(count);
-            if excess > 0 {
-                let evict = sql("DELETE FROM requests WHERE seq IN \
-                     (SELECT seq FROM requests WHERE kind = $1 ORDER BY seq LIMIT $2)");
-                self.db.run(evict.bind(kind as i64).bind(excess)).await?;
-            }
-        }
+        let count = sql("SELECT COUNT(*) AS count FROM requests WHERE kind = $1");
+        let evict = sql("DELETE FROM requests WHERE seq IN \
+             (SELECT seq FROM requests WHERE kind = $1 ORDER BY seq LIMIT $2)");
+        let [count, evict] = [count, evict].map(|statement| statement.bind(kind as i64));
+        self.make_room(quota, count, evict).await?;
         let insert = sql(
             "INSERT INTO requests (kind, id, browser, request, expires_at) \
              VALUES ($1, $2, $3, $4, $5)",

@@ -25,17 +25,11 @@ use crate::{
 impl SqlStore {
     /// Keeps a client, new or not.
     async fn keep_client(&self, client: &Client) -> Result<()> {
-        let quota = &self.quotas.clients;
-        if !quota.take() {
-            let count = sql("SELECT COUNT(*) AS count FROM clients WHERE proven = 0");
-            let excess = quota.counted(self.count(count).await?);
-            if excess > 0 {
-                // One that is let in at this very moment is none of them any more.
-                let evict = sql("DELETE FROM clients WHERE proven = 0 AND seq IN \
-                     (SELECT seq FROM clients WHERE proven = 0 ORDER BY seq LIMIT $1)");
-                self.db.run(evict.bind(excess)).await?;
-            }
-        }
+        let count = sql("SELECT COUNT(*) AS count FROM clients WHERE proven = 0");
+        // One that is let in at this very moment is none of them any more.
+        let evict = sql("DELETE FROM clients WHERE proven = 0 AND seq IN \
+             (SELECT seq FROM clients WHERE proven = 0 ORDER BY seq LIMIT $1)");
+        self.make_room(&self.quotas.clients, count, evict).await?;
         let keep = sql(
             "INSERT INTO clients (id, secret, registration_token, issued_at, \
                  fresh_until, declined_refresh_tokens, metadata, proven) \

@@ -14,7 +14,7 @@ use super::{
     news::{Event, News},
     quota::Quota,
     row::{Row, damaged},
-    statement::sql,
+    statement::{Statement, sql},
 };
 use crate::{
     clock::Timestamp,
@@ -60,34 +60,22 @@ impl OwnerQuotas {
 
 impl SqlStore {
     async fn make_room_for_session(&self, owner: &SessionOwner) -> Result<()> {
+        let theirs = |statement: Statement| statement.bind(&owner.client).bind(&owner.user);
+        let count = theirs(sql("SELECT COUNT(*) AS count FROM mcp_sessions \
+             WHERE client_id = $1 AND user_id = $2"));
+        let evict = theirs(sql("DELETE FROM mcp_sessions WHERE id IN \
+             (SELECT id FROM mcp_sessions WHERE client_id = $1 AND user_id = $2 \
+                 ORDER BY expires_at LIMIT $3)"));
         let quota = self.quotas.mcp_sessions_of_owner.of(owner);
-        if !quota.take() {
-            let count = sql("SELECT COUNT(*) AS count FROM mcp_sessions \
-                 WHERE client_id = $1 AND user_id = $2")
-            .bind(&owner.client)
-            .bind(&owner.user);
-            let excess = quota.counted(self.count(count).await?);
-            if excess > 0 {
-                let evict = sql("DELETE FROM mcp_sessions WHERE id IN \
-                     (SELECT id FROM mcp_sessions WHERE client_id = $1 AND user_id = $2 \
-                         ORDER BY expires_at LIMIT $3)")
-                .bind(&owner.client)
-                .bind(&owner.user)
-                .bind(excess);
-                self.db.run(evict).await?;
-                self.shared.sessions.clear();
-            }
+        if self.make_room(&quota, count, evict).await? {
+            self.shared.sessions.clear();
         }
+        let count = sql("SELECT COUNT(*) AS count FROM mcp_sessions");
+        let evict = sql("DELETE FROM mcp_sessions WHERE id IN \
+             (SELECT id FROM mcp_sessions ORDER BY expires_at LIMIT $1)");
         let quota = &self.quotas.mcp_sessions;
-        if !quota.take() {
-            let count = sql("SELECT COUNT(*) AS count FROM mcp_sessions");
-            let excess = quota.counted(self.count(count).await?);
-            if excess > 0 {
-                let evict = sql("DELETE FROM mcp_sessions WHERE id IN \
-                     (SELECT id FROM mcp_sessions ORDER BY expires_at LIMIT $1)");
-                self.db.run(evict.bind(excess)).await?;
-                self.shared.sessions.clear();
-            }
+        if self.make_room(quota, count, evict).await? {
+            self.shared.sessions.clear();
         }
         Ok(())
     }

@@ -16,16 +16,11 @@ use crate::{
 #[async_trait]
 impl People for SqlStore {
     async fn insert_departure(&self, state: Digest, departure: Departure) -> Result<()> {
-        let quota = &self.quotas.departures;
-        if !quota.take() {
-            let count = sql("SELECT COUNT(*) AS count FROM departures");
-            let excess = quota.counted(self.count(count).await?);
-            if excess > 0 {
-                let evict = sql("DELETE FROM departures WHERE state IN \
-                     (SELECT state FROM departures ORDER BY expires_at LIMIT $1)");
-                self.db.run(evict.bind(excess)).await?;
-            }
-        }
+        let count = sql("SELECT COUNT(*) AS count FROM departures");
+        let evict = sql("DELETE FROM departures WHERE state IN \
+             (SELECT state FROM departures ORDER BY expires_at LIMIT $1)");
+        self.make_room(&self.quotas.departures, count, evict)
+            .await?;
         let insert = sql(
             "INSERT INTO departures (state, provider, browser, return_to, allowed, expires_at) \
              VALUES ($1, $2, $3, $4, $5, $6)",

@@ -3,6 +3,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::{SqlStore, statement::Statement};
+use crate::store::Result;
+
 /// Of the room that a count finds, this process takes a part for itself and leaves the rest to
 /// the other replicas: with as many of them as this, all together still keep to the cap.
 const REPLICAS: usize = 8;
@@ -43,6 +46,27 @@ impl Quota {
         }
         let excess = count + 1 - self.cap;
         excess.max(self.cap / EVICTED_FRACTION)
+    }
+}
+
+impl SqlStore {
+    /// Sees to it that there is a place for one more. `count` says how many there are, and `evict`, whose
+    /// last parameter is how many, lets the first of them go. Whether any had to.
+    pub(super) async fn make_room(
+        &self,
+        quota: &Quota,
+        count: Statement,
+        evict: Statement,
+    ) -> Result<bool> {
+        if quota.take() {
+            return Ok(false);
+        }
+        let excess = quota.counted(self.count(count).await?);
+        if excess == 0 {
+            return Ok(false);
+        }
+        self.db.run(evict.bind(excess)).await?;
+        Ok(true)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    store::{KEY_OPENS_FOR, REPLAY_MEMORY, Result, STREAM_KEPT},
+    store::{KEY_OPENS_FOR, LINK_KEYS, REPLAY_MEMORY, Result, STREAM_KEPT},
 };
 
 /// How many rows go at once: few enough that nobody waits for it.
@@ -58,11 +58,11 @@ const ANSWERED: &str = "UPDATE refresh_tokens SET answer = NULL WHERE digest IN 
 const STREAMS: &str = "DELETE FROM mcp_streams WHERE (session_id, stream) IN \
      (SELECT session_id, stream FROM mcp_streams WHERE last_event_at <= $1 LIMIT $2)";
 
-/// Keys that have been replaced for long enough, and seal no link (`LINK_KEYS`) any more.
+/// Keys that have been replaced for long enough, and seal no link any more.
 const KEYS: &str = "DELETE FROM server_keys WHERE (name, generation) IN \
      (SELECT elder.name, elder.generation FROM server_keys elder JOIN server_keys newer \
          ON newer.name = elder.name AND newer.generation > elder.generation \
-         WHERE newer.made_at <= $1 AND (elder.name <> 'kept tokens' OR elder.generation NOT IN \
+         WHERE newer.made_at <= $1 AND (elder.name <> $3 OR elder.generation NOT IN \
              (SELECT key_generation FROM links)) LIMIT $2)";
 
 impl SqlStore {
@@ -75,11 +75,12 @@ impl SqlStore {
             (REDEEMED, now - REPLAY_MEMORY),
             (ANSWERED, now),
             (STREAMS, now - STREAM_KEPT),
-            (KEYS, now - KEY_OPENS_FOR),
         ];
         for (text, moment) in expired.into_iter().chain(later) {
             self.in_batches(&sql(text).bind(moment).bind(BATCH)).await?;
         }
+        let keys = sql(KEYS).bind(now - KEY_OPENS_FOR).bind(BATCH);
+        self.in_batches(&keys.bind(LINK_KEYS)).await?;
         self.shared.forget();
         let done = sql("DELETE FROM leases WHERE name = 'sweep' AND holder = $1");
         self.db.run(done.bind(self.holder())).await?;
