@@ -59,16 +59,16 @@ pub async fn revoke(admin: SocketAddr, id: &str) -> Result<bool, AdminClientErro
 
 /// Replaces the server's own keys.
 pub async fn replace_keys(admin: SocketAddr) -> Result<(), AdminClientError> {
-    let (status, _) = send(admin, Method::POST, "/keys").await?;
-    match status {
-        StatusCode::NO_CONTENT => Ok(()),
-        status => Err(AdminClientError::Refused(status)),
-    }
+    tell(admin, "/keys").await
 }
 
 /// Tells the server that its state was changed by somebody else.
 pub async fn look_again(admin: SocketAddr) -> Result<(), AdminClientError> {
-    let (status, _) = send(admin, Method::POST, "/look-again").await?;
+    tell(admin, "/look-again").await
+}
+
+async fn tell(admin: SocketAddr, path: &str) -> Result<(), AdminClientError> {
+    let (status, _) = send(admin, Method::POST, path).await?;
     match status {
         StatusCode::NO_CONTENT => Ok(()),
         status => Err(AdminClientError::Refused(status)),

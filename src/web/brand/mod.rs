@@ -53,6 +53,8 @@ struct Inner {
     settings: BrandSettings,
     host: String,
     style: String,
+    /// Its SHA-256, in base64.
+    style_hash: String,
     /// Fetched after the server has started, where it comes from elsewhere.
     logo: OnceLock<Logo>,
 }
@@ -88,9 +90,11 @@ impl Brand {
     /// The brand of the server that browsers know as `host`.
     pub fn new(settings: BrandSettings, host: &str) -> Self {
         let accent = settings.accent.map(Colour::style).unwrap_or_default();
+        let style = format!("{STYLE}{accent}");
         Self(Arc::new(Inner {
             host: host.to_owned(),
-            style: format!("{STYLE}{accent}"),
+            style_hash: STANDARD.encode(Sha256::digest(&style)),
+            style,
             settings,
             logo: OnceLock::new(),
         }))
@@ -149,7 +153,7 @@ impl Brand {
     /// There is no `form-action`: Chromium applies it to the redirect that answers a form, and that
     /// leads to the client. The forms have no part that an attacker could write.
     pub(super) fn content_security_policy(&self) -> HeaderValue {
-        let hash = STANDARD.encode(Sha256::digest(&self.0.style));
+        let hash = &self.0.style_hash;
         let images = match self.0.logo.get() {
             Some(_) => "; img-src 'self'",
             None => "",
