@@ -91,31 +91,31 @@ pub fn dress(response: Response, brand: &Brand) -> Response {
 #[template(path = "web/problem.html")]
 pub struct Problem {
     /// What happened, in a few words.
-    pub title: &'static str,
+    title: &'static str,
     /// What it means, in a sentence or two.
     pub message: String,
     /// What to do.
-    pub advice: Vec<Advice>,
+    advice: Vec<Advice>,
     /// Where to go from here.
-    pub way_on: Option<WayOn>,
+    way_on: Option<WayOn>,
 }
 
 /// One thing to do.
-#[derive(Debug, Clone)]
-pub struct Advice {
+#[derive(Debug)]
+struct Advice {
     /// For whom; empty: for everyone.
-    pub who: &'static str,
+    who: &'static str,
     /// What.
-    pub what: String,
+    what: String,
 }
 
 /// A link that leads on.
-#[derive(Debug, Clone, Copy)]
-pub struct WayOn {
+#[derive(Debug)]
+struct WayOn {
     /// Where to: a path of ours.
-    pub href: &'static str,
+    href: &'static str,
     /// What is there.
-    pub label: &'static str,
+    label: &'static str,
 }
 
 impl Problem {
@@ -144,6 +144,12 @@ impl Problem {
     pub fn leading_to(mut self, href: &'static str, label: &'static str) -> Self {
         self.way_on = Some(WayOn { href, label });
         self
+    }
+
+    /// The same for whoever has to begin anew.
+    #[must_use]
+    pub fn leading_to_connecting(self) -> Self {
+        self.leading_to("/", "How to connect an app")
     }
 
     /// The page.
