@@ -94,19 +94,6 @@ impl IdentityState {
     }
 }
 
-impl IdentityState {
-    /// Signs a person out, of this browser.
-    pub async fn sign_out(&self, person: &SignedIn) -> Result<()> {
-        let session = person.session.digest();
-        self.store.end_browser_session(&session).await
-    }
-
-    /// Signs a person out, of every browser.
-    pub async fn sign_out_everywhere(&self, person: &SignedIn) -> Result<()> {
-        self.store.end_browser_sessions(&person.user).await
-    }
-}
-
 /// The built-in user.
 #[derive(Debug, Clone)]
 pub enum Owner {

@@ -1,4 +1,4 @@
-//! Browser sessions: how they begin, and whose they are.
+//! Browser sessions: how they begin, whose they are, and how they end.
 
 use axum::{
     http::{HeaderMap, HeaderValue, header},
@@ -76,5 +76,16 @@ impl IdentityState {
             self.sign_in_ttl,
             &self.public_url,
         ))
+    }
+
+    /// Signs a person out, of this browser.
+    pub async fn sign_out(&self, person: &SignedIn) -> Result<()> {
+        let session = person.session.digest();
+        self.store.end_browser_session(&session).await
+    }
+
+    /// Signs a person out, of every browser.
+    pub async fn sign_out_everywhere(&self, person: &SignedIn) -> Result<()> {
+        self.store.end_browser_sessions(&person.user).await
     }
 }
