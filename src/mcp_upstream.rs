@@ -31,8 +31,6 @@ pub enum Reach {
     Http {
         /// Where.
         url: Arc<str>,
-        /// The `Authorization` header that it gets, if any.
-        authorization: Option<Credential>,
         /// What it is told of who calls.
         identity: UpstreamIdentity,
     },
@@ -167,7 +165,6 @@ mod tests {
     fn names_are_prefixed_renamed_and_left_out() {
         let reach = Reach::Http {
             url: "http://localhost/mcp".into(),
-            authorization: None,
             identity: UpstreamIdentity::None,
         };
         let mut upstream = McpUpstream::alone(reach);

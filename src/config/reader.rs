@@ -10,7 +10,7 @@ use super::{
     values::{address, count, duration, lifetime, switch, text},
 };
 use crate::{
-    api::{Api, HttpTool, UpstreamIdentity},
+    api::{Api, HttpTool},
     mcp_upstream::{McpUpstream, Reach},
     model::{
         provider::Provider,
@@ -177,11 +177,8 @@ impl Reader<'_> {
         let authorization = self.optional("upstream_authorization", upstreams::authorization);
         match self.optional("upstream", upstreams::url) {
             Some(url) if of_file.is_empty() => {
-                vec![McpUpstream::alone(Reach::Http {
-                    url,
-                    authorization,
-                    identity: UpstreamIdentity::None,
-                })]
+                let identity = authorization.unwrap_or_default();
+                vec![McpUpstream::alone(Reach::Http { url, identity })]
             }
             Some(_) => {
                 self.refuse(

@@ -20,6 +20,7 @@ use super::{
     values::count,
 };
 use crate::{
+    api::UpstreamIdentity,
     mcp_upstream::{McpUpstream, Reach, Selection, UpstreamLimits},
     secret::Credential,
 };
@@ -116,11 +117,10 @@ fn reach(table: &Table, environment: Environment<'_>) -> Result<Reach, String> {
             }
             None => Ok(Reach::Http {
                 url: url(&text)?,
-                authorization: table
-                    .secret("authorization", environment)?
-                    .map(|text| authorization(&text))
-                    .transpose()?,
-                identity: manner::identity(table, environment)?,
+                identity: match table.secret("authorization", environment)? {
+                    Some(text) => authorization(&text)?,
+                    None => manner::identity(table, environment)?,
+                },
             }),
         },
         None => match stray(&of_urls) {
@@ -159,11 +159,14 @@ pub(super) fn url(text: &str) -> Result<Arc<str>, String> {
     }
 }
 
-/// What can stand in the `Authorization` header.
-pub(super) fn authorization(text: &str) -> Result<Credential, String> {
+/// An identity that is an `Authorization` header and nothing more.
+pub(super) fn authorization(text: &str) -> Result<UpstreamIdentity, String> {
     let is_good = |b: u8| (0x20..0x7f).contains(&b);
     if text.bytes().all(is_good) {
-        Ok(Credential::given(text))
+        Ok(UpstreamIdentity::Header {
+            name: "Authorization".to_owned(),
+            value: Credential::given(text),
+        })
     } else {
         Err("authorization must be the value of a header, such as Bearer TOKEN".to_owned())
     }

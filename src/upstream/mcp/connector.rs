@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use axum::http::header;
 use rmcp::{
     RoleClient,
     model::ProtocolVersion,
@@ -106,19 +105,9 @@ impl Connector {
         };
         let starting = async {
             match &self.settings.reach {
-                Reach::Http {
-                    url,
-                    authorization,
-                    identity,
-                } => {
-                    let mut config = StreamableHttpClientTransportConfig::with_uri(Arc::clone(url))
+                Reach::Http { url, identity } => {
+                    let config = StreamableHttpClientTransportConfig::with_uri(Arc::clone(url))
                         .max_concurrent_requests(self.settings.limits.calls.max(16));
-                    if let Some(authorization) = authorization {
-                        let value = header::HeaderValue::from_str(authorization.expose());
-                        let mut value = value.map_err(|_| "its Authorization cannot be sent")?;
-                        value.set_sensitive(true);
-                        config = config.custom_headers([(header::AUTHORIZATION, value)].into());
-                    }
                     let says = Says {
                         identity: identity.clone(),
                         surroundings: self.surroundings.clone(),
