@@ -6,6 +6,7 @@ mod field_path;
 mod http_tool;
 mod identity;
 mod method;
+mod pattern;
 mod selector;
 mod template;
 
@@ -18,6 +19,7 @@ pub use field_path::FieldPath;
 pub use http_tool::{Hints, HttpTool, RequestBody};
 pub use identity::UpstreamIdentity;
 pub use method::Method;
+pub(crate) use pattern::fits;
 pub use selector::Selector;
 pub use template::{Part, Template, UrlTemplate};
 

@@ -1,6 +1,6 @@
 //! Which operations of an API are meant.
 
-use super::Method;
+use super::{Method, fits};
 
 /// Operations, by what their description says of them. `*` stands for anything.
 ///
@@ -88,28 +88,6 @@ impl Selector {
     pub fn as_str(&self) -> &str {
         &self.text
     }
-}
-
-/// Whether a text fits a pattern in which `*` stands for anything.
-fn fits(pattern: &str, text: &str) -> bool {
-    let Some((beginning, rest)) = pattern.split_once('*') else {
-        return pattern == text;
-    };
-    let Some(mut text) = text.strip_prefix(beginning) else {
-        return false;
-    };
-    let mut pieces = rest.split('*').peekable();
-    while let Some(piece) = pieces.next() {
-        if pieces.peek().is_none() {
-            return text.ends_with(piece);
-        }
-        // The earliest place leaves the most for what follows.
-        match text.find(piece) {
-            Some(at) => text = text.get(at + piece.len()..).unwrap_or_default(),
-            None => return false,
-        }
-    }
-    true
 }
 
 #[cfg(test)]
