@@ -4,7 +4,7 @@ use std::fmt;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::assertion::Assertions;
+use super::{assertion::Assertions, site::Surroundings};
 use crate::{
     api::UpstreamIdentity,
     mcp::feature::Context,
@@ -44,11 +44,26 @@ pub(super) struct Person {
 }
 
 impl Person {
-    pub(super) fn with(own: ProvidedToken) -> Self {
-        Self {
-            own: Some(own),
-            email: None,
+    /// Looks up what an upstream with such an identity is told; or why that cannot be had, in words
+    /// for a model. `refused`: a token of theirs that the upstream does not take.
+    pub(super) async fn of(
+        user: &UserId,
+        identity: &UpstreamIdentity,
+        surroundings: &Surroundings,
+        refused: Option<&ProvidedToken>,
+    ) -> Result<Self, String> {
+        let mut person = Self::default();
+        match identity {
+            UpstreamIdentity::None | UpstreamIdentity::Header { .. } => {}
+            UpstreamIdentity::Assertion { .. } => {
+                person.email = surroundings.assertions.email_of(user).await;
+            }
+            UpstreamIdentity::Provided { provider, .. } => {
+                let own = surroundings.tokens.of(user, provider, refused);
+                person.own = Some(own.await?);
+            }
         }
+        Ok(person)
     }
 }
 

@@ -15,8 +15,9 @@ use super::{
     peoples_tokens::PeoplesTokens,
 };
 use crate::{
-    api::{BaseUrl, Manner, UpstreamIdentity},
+    api::{BaseUrl, Manner},
     mcp::feature::{Context, ToolResult},
+    secret::ProvidedToken,
 };
 
 /// The longest answer that is read, in bytes. Fields are chosen from the whole of it.
@@ -73,26 +74,25 @@ impl Site {
 
     /// The answer; or why there is none, in words for a model.
     async fn answer(&self, prepared: Prepared, context: &Context) -> Result<Answer, String> {
-        let tokens = &self.surroundings.tokens;
-        match &self.manner.identity {
-            UpstreamIdentity::Provided { provider, .. } => {
-                let own = tokens.of(context.user(), provider, None).await?;
-                let person = Person::with(own.clone());
-                let answer = self.send(prepared.clone(), &person, context).await?;
-                if answer.status != StatusCode::UNAUTHORIZED {
-                    return Ok(answer);
-                }
-                // It was taken back while it looked good.
-                let own = tokens.of(context.user(), provider, Some(&own)).await?;
-                self.send(prepared, &Person::with(own), context).await
-            }
-            UpstreamIdentity::Assertion { .. } => {
-                let email = self.surroundings.assertions.email_of(context.user()).await;
-                let person = Person { own: None, email };
+        let person = self.person(context, None).await?;
+        let answer = self.send(prepared.clone(), &person, context).await?;
+        match &person.own {
+            // It was taken back while it looked good.
+            Some(refused) if answer.status == StatusCode::UNAUTHORIZED => {
+                let person = self.person(context, Some(refused)).await?;
                 self.send(prepared, &person, context).await
             }
-            _ => self.send(prepared, &Person::default(), context).await,
+            _ => Ok(answer),
         }
+    }
+
+    async fn person(
+        &self,
+        context: &Context,
+        refused: Option<&ProvidedToken>,
+    ) -> Result<Person, String> {
+        let identity = &self.manner.identity;
+        Person::of(context.user(), identity, &self.surroundings, refused).await
     }
 
     async fn send(

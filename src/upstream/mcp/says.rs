@@ -47,17 +47,8 @@ impl Says {
         let Some(caller) = &self.caller else {
             return Person::default();
         };
-        match &self.identity {
-            UpstreamIdentity::Assertion { .. } => Person {
-                own: None,
-                email: self.surroundings.assertions.email_of(&caller.user).await,
-            },
-            UpstreamIdentity::Provided { provider, .. } => {
-                let own = self.surroundings.tokens.of(&caller.user, provider, None);
-                // Without it the upstream refuses, in its own words.
-                own.await.map_or_else(|_| Person::default(), Person::with)
-            }
-            UpstreamIdentity::None | UpstreamIdentity::Header { .. } => Person::default(),
-        }
+        let person = Person::of(&caller.user, &self.identity, &self.surroundings, None);
+        // Without a token of theirs the upstream refuses, in its own words.
+        person.await.unwrap_or_default()
     }
 }
