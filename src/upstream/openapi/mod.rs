@@ -35,7 +35,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Described {
     api: Api,
     document: Document,
-    fetched_from: Option<BaseUrl>,
+    /// Where it is.
+    base: BaseUrl,
+    /// What relative servers of its operations count from: where the description is, or the API.
+    relative_to: BaseUrl,
 }
 
 /// Why an API cannot be offered at all.
@@ -76,11 +79,12 @@ async fn describe_one(api: &Api, client: &UpstreamClient) -> Result<Described, S
         ApiDocument::Url(url) => (fetch(url, client).await?, Some(url.clone())),
     };
     let document = Document::parse(&text)?;
-    server::base(&document, api, fetched_from.as_ref())?;
+    let base = server::base(&document, api, fetched_from.as_ref())?;
     Ok(Described {
         api: api.clone(),
         document,
-        fetched_from,
+        relative_to: fetched_from.unwrap_or_else(|| base.clone()),
+        base,
     })
 }
 
@@ -120,32 +124,28 @@ impl Described {
         };
         let operations = operation::all(&self.document);
         let mut unselected = 0;
-        let mut site: Option<Arc<Site>> = None;
+        let site = Arc::new(Site {
+            name: api.name.clone(),
+            origin: self.base.clone(),
+            manner: api.manner.clone(),
+            surroundings: surroundings.clone(),
+        });
         for operation in &operations {
             let is_included = api.include.is_empty() || operation.is_selected_by(&api.include);
             if !is_included || operation.is_selected_by(&api.exclude) {
                 unselected += 1;
                 continue;
             }
-            let from = self.fetched_from.as_ref();
-            match operation.convert(&self.document, api, from, names) {
+            match operation.convert(self, names) {
                 Ok(converted) => {
                     let name = &converted.definition.name;
                     let omissions = converted.omissions.into_iter();
                     left_out.extend(omissions.map(|why| leave_out(format!("of {name}"), why)));
-                    let site = site.get_or_insert_with(|| {
-                        Arc::new(Site {
-                            name: api.name.clone(),
-                            origin: converted.base,
-                            manner: api.manner.clone(),
-                            surroundings: surroundings.clone(),
-                        })
-                    });
                     tools.push(Arc::new(RequestTool {
                         definition: converted.definition,
                         scope: converted.scope,
                         plan: Box::new(converted.plan),
-                        site: Arc::clone(site),
+                        site: Arc::clone(&site),
                     }));
                 }
                 Err(why) => left_out.push(leave_out(operation.label(), why)),

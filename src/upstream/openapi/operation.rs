@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::{
+    Described,
     arguments::Arguments,
     body,
     document::Document,
@@ -41,7 +42,6 @@ pub(super) struct Converted {
     pub(super) definition: ToolDefinition,
     pub(super) scope: Option<Scope>,
     pub(super) plan: RequestPlan,
-    pub(super) base: BaseUrl,
     /// What is missing of it, in words.
     pub(super) omissions: Vec<String>,
 }
@@ -103,18 +103,17 @@ impl Operation<'_> {
     /// The tool that it becomes; or why it becomes none.
     pub(super) fn convert(
         &self,
-        document: &Document,
-        api: &Api,
-        fetched_from: Option<&BaseUrl>,
+        described: &Described,
         names: &mut HashSet<String>,
     ) -> Result<Converted, String> {
+        let Described { api, document, .. } = described;
         if self.method == Method::Trace {
             return Err("TRACE is not for APIs".to_owned());
         }
         if self.path.contains('#') {
             return Err("its path has a fragment".to_owned());
         }
-        let base = server::of(document, api, self.item, self.value, fetched_from)?;
+        let base = server::of(described, self.item, self.value)?;
         let mut omissions = Vec::new();
         let mut parameters = parameter::read(document, self.item, self.value, &mut omissions);
         let in_path = parameter::places(self.path);
@@ -152,7 +151,6 @@ impl Operation<'_> {
             definition,
             scope: scope.map(|(scope, _)| scope.clone()),
             plan,
-            base,
             omissions,
         })
     }

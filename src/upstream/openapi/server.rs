@@ -2,22 +2,20 @@
 
 use serde_json::Value;
 
-use super::document::Document;
+use super::{Described, document::Document};
 use crate::api::{Api, BaseUrl};
 
 /// The base URL of an operation. One that has a server of its own is called there only if that is
 /// the same host: who is called is the operator's to say.
 pub(super) fn of(
-    document: &Document,
-    api: &Api,
+    described: &Described,
     item: &Value,
     operation: &Value,
-    fetched_from: Option<&BaseUrl>,
 ) -> Result<BaseUrl, String> {
-    let base = base(document, api, fetched_from)?;
+    let base = &described.base;
     let own = first(operation).or_else(|| first(item));
-    match own.map(|server| url(server, fetched_from.or(Some(&base)))) {
-        None => Ok(base),
+    match own.map(|server| url(server, Some(&described.relative_to))) {
+        None => Ok(base.clone()),
         Some(Ok(own)) if own.origin() == base.origin() => Ok(own),
         Some(Ok(own)) => Err(format!("it is at another server, {}", own.origin())),
         Some(Err(problem)) => Err(problem),
