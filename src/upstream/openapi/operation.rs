@@ -115,7 +115,8 @@ impl Operation<'_> {
         }
         let base = server::of(described, self.item, self.value)?;
         let mut omissions = Vec::new();
-        let mut parameters = parameter::read(document, self.item, self.value, &mut omissions);
+        let mut parameters = parameter::read(document, self.item, self.value, &mut omissions)
+            .map_err(|needed| format!("{needed} cannot be an argument"))?;
         let in_path = parameter::places(self.path);
         parameters.retain(|p| p.place != Place::Path || in_path.contains(&p.name));
         for name in &in_path {
@@ -123,9 +124,6 @@ impl Operation<'_> {
             if !parameters.iter().any(is_described) {
                 parameters.insert(0, parameter::undescribed(name));
             }
-        }
-        if let Some(needed) = omissions.iter().find(|o| o.contains("the required ")) {
-            return Err(format!("{needed} cannot be an argument"));
         }
         let body = body::read(document, self.value)?.filter(|_| !self.method.is_safe());
 

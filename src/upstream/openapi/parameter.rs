@@ -57,23 +57,35 @@ const NOT_AN_ARGUMENT: [&str; 14] = [
     "forwarded",
 ];
 
+/// What is no argument.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoArgument {
+    #[error("a parameter is in another document or missing")]
+    Lost,
+    #[error("a parameter has no name or no place")]
+    Nameless,
+    /// In a cookie, say.
+    #[error("the {}{place} parameter {name:?}", if *.required { "required " } else { "" })]
+    Elsewhere {
+        name: String,
+        place: String,
+        required: bool,
+    },
+}
+
 /// The parameters of an operation: its own, and those of its path that it does not replace. What
-/// cannot be offered, and why, goes to `omissions`.
+/// cannot be offered goes to `omissions`, unless nothing can be asked without it.
 pub(super) fn read<'a>(
     document: &'a Document,
     path_item: &'a Value,
     operation: &'a Value,
     omissions: &mut Vec<String>,
-) -> Vec<Parameter<'a>> {
+) -> Result<Vec<Parameter<'a>>, NoArgument> {
     let mut parameters: Vec<Parameter<'a>> = Vec::new();
     for (owner, is_own) in [(path_item, false), (operation, true)] {
         let listed = owner.get("parameters").and_then(Value::as_array);
         for written in listed.into_iter().flatten() {
-            let Some(resolved) = document.resolve(written) else {
-                omissions.push("a parameter is in another document or missing".to_owned());
-                continue;
-            };
-            match one(document, resolved) {
+            match one(document, written) {
                 Ok(Some(parameter)) => {
                     if is_own {
                         parameters.retain(|other| {
@@ -83,19 +95,25 @@ pub(super) fn read<'a>(
                     parameters.push(parameter);
                 }
                 Ok(None) => {}
-                Err(problem) => omissions.push(problem),
+                Err(needed @ NoArgument::Elsewhere { required: true, .. }) => return Err(needed),
+                Err(other) => omissions.push(other.to_string()),
             }
         }
     }
     parameters.sort_by_key(|parameter| parameter.place);
-    parameters
+    Ok(parameters)
 }
 
-fn one<'a>(document: &'a Document, written: &'a Value) -> Result<Option<Parameter<'a>>, String> {
+/// `None`: one that OpenAPI says is to be ignored, or that is not an argument's to say.
+fn one<'a>(
+    document: &'a Document,
+    written: &'a Value,
+) -> Result<Option<Parameter<'a>>, NoArgument> {
+    let written = document.resolve(written).ok_or(NoArgument::Lost)?;
     let text = |name: &str| written.get(name).and_then(Value::as_str);
     let flag = |name: &str| written.get(name).and_then(Value::as_bool);
     let (Some(name), Some(place)) = (text("name"), text("in")) else {
-        return Err("a parameter has no name or no place".to_owned());
+        return Err(NoArgument::Nameless);
     };
     let (place, usual) = match place {
         "path" => (Place::Path, Style::Simple),
@@ -103,9 +121,11 @@ fn one<'a>(document: &'a Document, written: &'a Value) -> Result<Option<Paramete
         "header" if !is_settable(name) => return Ok(None),
         "header" => (Place::Header, Style::Simple),
         other => {
-            let required = flag("required") == Some(true);
-            let kind = if required { "required " } else { "" };
-            return Err(format!("the {kind}{other} parameter {name:?}"));
+            return Err(NoArgument::Elsewhere {
+                name: name.to_owned(),
+                place: other.to_owned(),
+                required: flag("required") == Some(true),
+            });
         }
     };
     let content = written.get("content").and_then(Value::as_object);
