@@ -124,14 +124,8 @@ impl Body<'_> {
             let text = |key: &str| encoding.and_then(|e| e.get(key)?.as_str());
             let style = text("style").and_then(Style::parse);
             let explode = encoding.and_then(|e| e.get("explode")?.as_bool());
-            let manner = style.map(|style| Manner {
-                style,
-                explode: explode.unwrap_or(style == Style::Form),
-                allow_reserved: false,
-                as_json: false,
-            });
             let member = Member {
-                manner,
+                manner: style.map(|style| Manner::of(style, explode)),
                 // Of several that are allowed, the first.
                 content_type: text("contentType")
                     .map(|types| {
@@ -180,12 +174,6 @@ impl Writer {
     }
 
     fn form(&self, value: &Value) -> String {
-        const USUAL: Manner = Manner {
-            style: Style::Form,
-            explode: true,
-            allow_reserved: false,
-            as_json: false,
-        };
         let members = value.as_object().into_iter().flatten();
         let pairs = members.flat_map(|(name, value)| {
             let member = self.members.get(name);
@@ -194,7 +182,7 @@ impl Writer {
             let as_json = value.is_object() && manner.is_none();
             let manner = Manner {
                 as_json,
-                ..manner.unwrap_or(USUAL)
+                ..manner.unwrap_or_else(|| Manner::of(Style::Form, None))
             };
             manner.pairs(name, value)
         });

@@ -135,10 +135,9 @@ fn one<'a>(
         name,
         place,
         manner: Manner {
-            style,
-            explode: flag("explode").unwrap_or(style == Style::Form || style == Style::DeepObject),
             allow_reserved: flag("allowReserved") == Some(true),
             as_json: content.is_some(),
+            ..Manner::of(style, flag("explode"))
         },
         required: place == Place::Path || flag("required") == Some(true),
         description: text("description"),
@@ -174,12 +173,7 @@ pub(super) fn undescribed(name: &str) -> Parameter<'_> {
     Parameter {
         name,
         place: Place::Path,
-        manner: Manner {
-            style: Style::Simple,
-            explode: false,
-            allow_reserved: false,
-            as_json: false,
-        },
+        manner: Manner::of(Style::Simple, None),
         required: true,
         description: None,
         schema: None,

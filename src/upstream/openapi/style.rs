@@ -53,7 +53,59 @@ enum Pieces {
     Members(Vec<(String, String)>),
 }
 
+impl Pieces {
+    fn is_empty(&self) -> bool {
+        match self {
+            Self::One(_) => false,
+            Self::List(items) => items.is_empty(),
+            Self::Members(members) => members.is_empty(),
+        }
+    }
+
+    /// One after the other: members as `name=value` if they are to stand apart, else names and values
+    /// alike.
+    fn in_a_row(self, explode: bool) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::List(items) => items,
+            Self::Members(members) => {
+                let members = members.into_iter();
+                if explode {
+                    let pairs = members.map(|(name, value)| format!("{name}={value}"));
+                    pairs.collect()
+                } else {
+                    members.flat_map(|(name, value)| [name, value]).collect()
+                }
+            }
+        }
+    }
+
+    /// Under names: members under their own if they are to stand apart, and all else under `name`.
+    fn named(self, name: &str, explode: bool, between: &str) -> Vec<(String, String)> {
+        match self {
+            Self::Members(members) if explode => members,
+            Self::List(items) if explode => {
+                let items = items.into_iter();
+                items.map(|item| (name.to_owned(), item)).collect()
+            }
+            pieces => vec![(name.to_owned(), pieces.in_a_row(false).join(between))],
+        }
+    }
+}
+
 impl Manner {
+    /// What a style is without further words. Items and members stand apart where nothing else is
+    /// said in these two (OpenAPI 3.1.1, `explode`).
+    pub(super) fn of(style: Style, explode: Option<bool>) -> Self {
+        let usual = matches!(style, Style::Form | Style::DeepObject);
+        Self {
+            style,
+            explode: explode.unwrap_or(usual),
+            allow_reserved: false,
+            as_json: false,
+        }
+    }
+
     fn encoded(self, text: &str) -> String {
         if self.allow_reserved {
             encoded_but_reserved(text)
@@ -84,44 +136,25 @@ impl Manner {
     /// What takes the place of `{name}` in a path.
     pub(super) fn in_path(self, name: &str, value: &Value) -> String {
         let pieces = self.pieces(value, encoded);
-        let name = encoded(name);
-        match (self.style, pieces) {
-            (Style::Label, Pieces::One(text)) => format!(".{text}"),
-            (Style::Label, Pieces::List(items)) => {
-                format!(".{}", items.join(if self.explode { "." } else { "," }))
+        match self.style {
+            Style::Label => {
+                let between = if self.explode { "." } else { "," };
+                format!(".{}", pieces.in_a_row(self.explode).join(between))
             }
-            (Style::Label, Pieces::Members(members)) if self.explode => {
-                format!(".{}", assigned(&members).join("."))
+            Style::Matrix => {
+                let pairs = pieces.named(&encoded(name), self.explode, ",").into_iter();
+                pairs
+                    .map(|(name, value)| assignment(&name, &value))
+                    .collect()
             }
-            (Style::Label, Pieces::Members(members)) => format!(".{}", listed(members).join(",")),
-            (Style::Matrix, Pieces::One(text)) => assignment(&name, &text),
-            (Style::Matrix, Pieces::List(items)) if self.explode => {
-                items.iter().map(|item| assignment(&name, item)).collect()
-            }
-            (Style::Matrix, Pieces::List(items)) => assignment(&name, &items.join(",")),
-            (Style::Matrix, Pieces::Members(members)) if self.explode => members
-                .iter()
-                .map(|(name, value)| assignment(name, value))
-                .collect(),
-            (Style::Matrix, Pieces::Members(members)) => {
-                assignment(&name, &listed(members).join(","))
-            }
-            (_, pieces) => self.simple(pieces),
+            _ => pieces.in_a_row(self.explode).join(","),
         }
     }
 
     /// The value of a header.
     pub(super) fn in_header(self, value: &Value) -> String {
-        self.simple(self.pieces(value, str::to_owned))
-    }
-
-    fn simple(self, pieces: Pieces) -> String {
-        match pieces {
-            Pieces::One(text) => text,
-            Pieces::List(items) => items.join(","),
-            Pieces::Members(members) if self.explode => assigned(&members).join(","),
-            Pieces::Members(members) => listed(members).join(","),
-        }
+        let pieces = self.pieces(value, str::to_owned);
+        pieces.in_a_row(self.explode).join(",")
     }
 
     /// The pairs of a query or a form.
@@ -134,21 +167,20 @@ impl Manner {
             self.deep(name, value, &mut pairs);
             return pairs;
         }
-        let pair = |value: &str| format!("{}={value}", encoded(name));
+        let pieces = self.pieces(value, |text| self.encoded(text));
+        if pieces.is_empty() {
+            return Vec::new();
+        }
         let between = match self.style {
             Style::SpaceDelimited => "%20",
             Style::PipeDelimited => "%7C",
             _ => ",",
         };
-        match self.pieces(value, |text| self.encoded(text)) {
-            Pieces::One(text) => vec![pair(&text)],
-            Pieces::List(items) if items.is_empty() => Vec::new(),
-            Pieces::List(items) if self.explode => items.iter().map(|item| pair(item)).collect(),
-            Pieces::List(items) => vec![pair(&items.join(between))],
-            Pieces::Members(members) if self.explode => assigned(&members),
-            Pieces::Members(members) if members.is_empty() => Vec::new(),
-            Pieces::Members(members) => vec![pair(&listed(members).join(between))],
-        }
+        let pairs = pieces.named(&encoded(name), self.explode, between);
+        let pairs = pairs.into_iter();
+        pairs
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect()
     }
 
     /// `color[R]=100`. What lies deeper goes on in the same way, as servers that know this at all
@@ -184,20 +216,6 @@ fn assignment(name: &str, value: &str) -> String {
     }
 }
 
-fn assigned(members: &[(String, String)]) -> Vec<String> {
-    members
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect()
-}
-
-fn listed(members: Vec<(String, String)>) -> Vec<String> {
-    members
-        .into_iter()
-        .flat_map(|(name, value)| [name, value])
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -230,12 +248,7 @@ mod tests {
         ];
         for row in TABLE.trim().lines() {
             let cells: Vec<&str> = row.split_whitespace().collect();
-            let manner = Manner {
-                style: Style::parse(cells[0]).unwrap(),
-                explode: cells[1] == "true",
-                allow_reserved: false,
-                as_json: false,
-            };
+            let manner = Manner::of(Style::parse(cells[0]).unwrap(), Some(cells[1] == "true"));
             for (value, expected) in values.iter().zip(&cells[2..]) {
                 let written = match manner.style {
                     Style::Simple | Style::Label | Style::Matrix => manner.in_path("color", value),
@@ -256,10 +269,8 @@ mod tests {
     #[test]
     fn every_character_of_a_value_means_itself() {
         let manner = |style, allow_reserved| Manner {
-            style,
-            explode: true,
             allow_reserved,
-            as_json: false,
+            ..Manner::of(style, Some(true))
         };
         let form = manner(Style::Form, false);
         assert_eq!(form.pairs("a b", &json!("c&d=e")), ["a%20b=c%26d%3De"]);
