@@ -16,21 +16,27 @@ const MAX_DESCRIPTION: usize = 300;
 /// The largest default, in characters of JSON.
 const MAX_DEFAULT: usize = 300;
 
+/// What a value of `type` names: one type, or several.
+pub(super) fn named_types(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(name) => vec![name],
+        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
 /// The value of `type`, without what is none.
 pub(super) fn types(value: &Value) -> Option<Value> {
-    let is_type = |name: &&Value| name.as_str().is_some_and(|name| TYPES.contains(&name));
-    match value {
-        Value::String(_) => is_type(&value).then(|| value.clone()),
-        Value::Array(names) => {
-            let mut known: Vec<Value> = Vec::new();
-            for name in names.iter().filter(is_type) {
-                if !known.contains(name) {
-                    known.push(name.clone());
-                }
-            }
-            (!known.is_empty()).then_some(Value::Array(known))
+    let mut known: Vec<&str> = Vec::new();
+    for name in named_types(value) {
+        if TYPES.contains(&name) && !known.contains(&name) {
+            known.push(name);
         }
-        _ => None,
+    }
+    match value {
+        _ if known.is_empty() => None,
+        Value::Array(_) => Some(json!(known)),
+        single => Some(single.clone()),
     }
 }
 

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::keywords::named_types;
+
 /// One schema that says the same as all of them; `None` where they say different things of the same.
 pub(super) fn merge(parts: &[Map<String, Value>]) -> Option<Map<String, Value>> {
     let mut merged = Map::new();
@@ -45,7 +47,7 @@ fn both(name: &str, one: &Value, other: &Value) -> Option<Value> {
             Some(Value::Object(properties))
         }
         ("type", one, other) => {
-            let (one, other) = (types(one), types(other));
+            let (one, other) = (named_types(one), named_types(other));
             let common: Vec<&str> = one
                 .into_iter()
                 .filter(|name| other.contains(name))
@@ -57,13 +59,5 @@ fn both(name: &str, one: &Value, other: &Value) -> Option<Value> {
             }
         }
         _ => None,
-    }
-}
-
-fn types(value: &Value) -> Vec<&str> {
-    match value {
-        Value::String(name) => vec![name],
-        Value::Array(names) => names.iter().filter_map(Value::as_str).collect(),
-        _ => Vec::new(),
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     document::Document,
-    keywords::{self, TYPES},
+    keywords::{self, TYPES, named_types},
     merge::merge,
     naming,
 };
@@ -178,10 +178,7 @@ impl<'a> Schemas<'a> {
             "properties" => {
                 let properties = value.as_object()?.iter();
                 let properties = properties.filter(|(name, _)| !hidden.contains(*name));
-                let converted: Map<String, Value> = properties
-                    .map(|(name, schema)| (name.clone(), self.at(schema, depth + 1)))
-                    .collect();
-                Some(Value::Object(converted))
+                Some(self.each(properties, depth))
             }
             "required" => {
                 let names = value.as_array()?.iter().filter_map(Value::as_str);
@@ -191,18 +188,9 @@ impl<'a> Schemas<'a> {
             "patternProperties" => {
                 let patterns = value.as_object()?.iter();
                 let patterns = patterns.filter(|(pattern, _)| keywords::is_pattern(pattern));
-                let converted: Map<String, Value> = patterns
-                    .map(|(pattern, schema)| (pattern.clone(), self.at(schema, depth + 1)))
-                    .collect();
-                Some(Value::Object(converted))
+                Some(self.each(patterns, depth))
             }
-            "dependentSchemas" => {
-                let schemas = value.as_object()?.iter();
-                let converted: Map<String, Value> = schemas
-                    .map(|(name, schema)| (name.clone(), self.at(schema, depth + 1)))
-                    .collect();
-                Some(Value::Object(converted))
-            }
+            "dependentSchemas" => Some(self.each(value.as_object()?.iter(), depth)),
             "additionalProperties" => match value {
                 Value::Bool(_) => Some(value.clone()),
                 Value::Object(members) if members.is_empty() => None,
@@ -220,6 +208,16 @@ impl<'a> Schemas<'a> {
             "allOf" | "items" | "nullable" | "exclusiveMinimum" | "exclusiveMaximum" => None,
             _ => keywords::plain(name, value),
         }
+    }
+
+    /// Schemas under names.
+    fn each<'s>(
+        &mut self,
+        schemas: impl Iterator<Item = (&'s String, &'s Value)>,
+        depth: usize,
+    ) -> Value {
+        let schemas = schemas.map(|(name, schema)| (name.clone(), self.at(schema, depth + 1)));
+        Value::Object(schemas.collect())
     }
 
     /// What all of several schemas say: as one, where they do not contradict.
@@ -281,20 +279,16 @@ impl<'a> Schemas<'a> {
 /// Whether a schema speaks of objects.
 pub(super) fn is_object(schema: &Value) -> bool {
     match schema.get("type") {
-        Some(Value::String(name)) => name == "object",
-        Some(Value::Array(names)) => names.iter().any(|name| name == "object"),
-        Some(_) => false,
+        Some(value) => named_types(value).contains(&"object"),
         None => schema.get("properties").is_some_and(Value::is_object),
     }
 }
 
 /// The types that a schema allows; all of them, where it does not say.
 pub(super) fn types(schema: &Value) -> Vec<&str> {
-    match schema.get("type") {
-        Some(Value::String(name)) => vec![name],
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-        _ => TYPES.to_vec(),
-    }
+    let named = schema.get("type").map(named_types);
+    let named = named.filter(|named| !named.is_empty());
+    named.unwrap_or_else(|| TYPES.to_vec())
 }
 
 #[cfg(test)]
