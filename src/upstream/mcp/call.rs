@@ -10,7 +10,7 @@ use rmcp::{
     },
     service::ServiceError,
 };
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{sleep, timeout},
@@ -294,24 +294,4 @@ impl Drop for CancelGuard {
             });
         }
     }
-}
-
-/// The parameters of a request of the stateless revision that answers what was asked before it.
-pub(super) fn with_answers(
-    mut params: Map<String, Value>,
-    answers: Map<String, Value>,
-    state: Value,
-) -> Map<String, Value> {
-    if !answers.is_empty() {
-        params.insert("inputResponses".to_owned(), Value::Object(answers));
-    }
-    if !state.is_null() {
-        params.insert("requestState".to_owned(), state);
-    }
-    params
-}
-
-/// What a round of such a request remembers for the next one.
-pub(super) fn round(requests: &Value, state: &Value, seen: &[String]) -> Value {
-    json!({ "requests": requests, "state": state, "seen": seen })
 }

@@ -17,6 +17,7 @@ mod parked;
 mod pool;
 mod prompt;
 mod resource;
+mod round;
 mod routes;
 mod says;
 mod tool;

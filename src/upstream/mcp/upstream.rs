@@ -7,27 +7,22 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::{
-    asked::question,
-    call::{Driven, Failure, Running, failure, round, with_answers},
+    call::{Driven, Failure, Running, failure},
     catalogue::Catalogue,
     connection::Lease,
     connector::Connector,
     parked::{Owner, Parked},
     pool::{Key, Pool},
+    round::Round,
     watching::Watching,
 };
-use crate::{
-    mcp::feature::{Context, Question},
-    mcp_upstream::McpUpstream,
-    upstream::identity::Caller,
-};
+use crate::{mcp::feature::Context, mcp_upstream::McpUpstream, upstream::identity::Caller};
 
 /// How often a server may ask before it answers.
 const MAX_ROUNDS: usize = 16;
 
-/// Where a call that waits is remembered, and the questions of a round.
+/// Where a call that waits is remembered.
 const WAITS: &str = "upstream.waits";
-const ROUND: &str = "upstream.round";
 
 /// One server behind this one.
 pub(super) struct Upstream {
@@ -135,8 +130,8 @@ impl Upstream {
         }
         // What the upstream wanted to know in an earlier round.
         let mut seen = Vec::new();
-        let mut params = match context.remembered(ROUND) {
-            Some(asked) => self.answered(&asked, &mut seen, &owner, context).await?,
+        let mut params = match Round::remembered(context) {
+            Some(round) => round.answered(&owner.params, &mut seen, context).await?,
             None => owner.params.clone(),
         };
         for _ in 0..MAX_ROUNDS {
@@ -151,57 +146,11 @@ impl Upstream {
                 }
                 _ => return Ok(result),
             }
-            let null = Value::Null;
-            let requests = result.get("inputRequests").unwrap_or(&null);
-            let state = result.get("requestState").unwrap_or(&null);
-            let asked = round(requests, state, &seen);
-            context.remember(ROUND, asked.clone());
-            params = self.answered(&asked, &mut seen, &owner, context).await?;
+            let round = Round::begun_by(&result, &seen);
+            round.remember(context);
+            params = round.answered(&owner.params, &mut seen, context).await?;
         }
         Err(Failure::Unavailable("it asks again and again".to_owned()))
-    }
-
-    /// Asks the client what the upstream asked in a round, and answers the upstream.
-    async fn answered(
-        &self,
-        asked: &Value,
-        seen: &mut Vec<String>,
-        owner: &Owner,
-        context: &Context,
-    ) -> Result<Map<String, Value>, Failure> {
-        let earlier = asked.get("seen").and_then(Value::as_array);
-        let earlier = earlier.into_iter().flatten().filter_map(Value::as_str);
-        *seen = earlier.map(str::to_owned).collect();
-        let requests = asked.get("requests").and_then(Value::as_object);
-        let mut questions: Vec<(String, Question)> = Vec::new();
-        let mut keys: Vec<(String, String)> = Vec::new();
-        for (key, request) in requests.into_iter().flatten() {
-            let method = request.get("method").and_then(Value::as_str);
-            let params = request.get("params").cloned().unwrap_or_default();
-            let question = question(method.unwrap_or_default(), params);
-            let question = question.ok_or_else(|| {
-                Failure::Unavailable("it asked for what cannot be passed on".to_owned())
-            })?;
-            // A key that was used in an earlier round is another question now.
-            let ours = if seen.contains(key) {
-                format!("{key}.{}", seen.len())
-            } else {
-                key.clone()
-            };
-            keys.push((ours.clone(), key.clone()));
-            questions.push((ours, question));
-        }
-        let mut given = if questions.is_empty() {
-            Map::new()
-        } else {
-            context.ask(questions).await?
-        };
-        seen.extend(keys.iter().map(|(ours, _)| ours.clone()));
-        let keys = keys.into_iter();
-        let answers = keys.filter_map(|(ours, key)| Some((key, given.remove(&ours)?)));
-        let answers = answers.collect();
-        let state = asked.get("state").cloned().unwrap_or_default();
-        Ok(with_answers(owner.params.clone(), answers, state))
     }
 
     async fn begin(
