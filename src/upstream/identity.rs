@@ -1,7 +1,5 @@
 //! What an upstream is told of who calls: one place, for every kind of upstream.
 
-use std::fmt;
-
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{assertion::Assertions, site::Surroundings};
@@ -13,7 +11,8 @@ use crate::{
 };
 
 /// There is no key to sign with. It cannot be met with while the store has its keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no key to sign assertions with")]
 pub(super) struct NoKey;
 
 /// On whose behalf an upstream is called.
@@ -102,11 +101,5 @@ pub(super) fn set(headers: &mut HeaderMap, name: &str, value: &str) {
         // Whoever logs headers shows that it is there, and not what it is.
         value.set_sensitive(true);
         headers.insert(name, value);
-    }
-}
-
-impl fmt::Display for NoKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no key to sign assertions with")
     }
 }

@@ -1,30 +1,16 @@
 //! Paths and queries made of arguments: whatever an argument says, it stays where it was put.
 
-use percent_encoding::{
-    AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode,
-};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use reqwest::Url;
 
-use crate::api::BaseUrl;
+use crate::{api::BaseUrl, web::params::encode};
 
-/// All but `unreserved` of RFC 3986 §2.3.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
-
-/// What cannot stand in a query, and what would end a pair or the query. The rest of `reserved` may
-/// stand there where a description allows it (OpenAPI, `allowReserved`).
-const NOT_IN_A_PAIR: &AsciiSet = &CONTROLS
+/// What cannot stand in a path as a description writes it (RFC 3986 §3.3). What is encoded already
+/// stays so.
+const NOT_IN_A_PATH: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
-    .add(b'#')
-    .add(b'%')
-    .add(b'&')
-    .add(b'+')
     .add(b'<')
-    .add(b'=')
     .add(b'>')
     .add(b'[')
     .add(b'\\')
@@ -35,14 +21,28 @@ const NOT_IN_A_PAIR: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
+/// The same in a query, with what would end a pair or the query. The rest of `reserved` may stand
+/// there where a description allows it (OpenAPI, `allowReserved`).
+const NOT_IN_A_PAIR: &AsciiSet = &NOT_IN_A_PATH
+    .add(b'#')
+    .add(b'%')
+    .add(b'&')
+    .add(b'+')
+    .add(b'=');
+
 /// A text of which every character means itself.
 pub(super) fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
+    encode(text.as_bytes())
 }
 
 /// The same for a query, with the reserved characters that end nothing left as they are.
 pub(super) fn encoded_but_reserved(text: &str) -> String {
     utf8_percent_encode(text, NOT_IN_A_PAIR).to_string()
+}
+
+/// A piece of a path as a description writes it.
+pub(super) fn literal(text: &str) -> String {
+    utf8_percent_encode(text, NOT_IN_A_PATH).to_string()
 }
 
 /// The URL of a target at an origin; `None` if it would be read as something else than it says.

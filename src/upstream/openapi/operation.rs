@@ -13,14 +13,14 @@ use super::{
     naming::{self, unique},
     output,
     parameter::{self, Parameter, Place},
-    plan::{BodyPlan, Piece, Placed, RequestPlan, literal},
+    plan::{BodyPlan, Piece, Placed, RequestPlan},
     server,
 };
 use crate::{
     api::{Api, BaseUrl, Method, Selector},
     mcp::feature::ToolDefinition,
     model::scope::Scope,
-    upstream::{declared::method as http_method, tool::annotations},
+    upstream::{declared::method as http_method, target::literal, tool::annotations},
 };
 
 /// How much a model reads about a tool, in characters.

@@ -4,27 +4,10 @@ use axum::{
     body::Bytes,
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
 };
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
 
 use super::{body::Writer, style::Manner};
 use crate::upstream::{site::Prepared, tool::Plan};
-
-/// What cannot stand in a path as a description writes it (RFC 3986 §3.3). What is encoded already
-/// stays so.
-const NOT_IN_A_PATH: &AsciiSet = &CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'<')
-    .add(b'>')
-    .add(b'[')
-    .add(b'\\')
-    .add(b']')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// JSON, if there is a choice.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, */*;q=0.5");
@@ -71,11 +54,6 @@ pub(super) enum BodyArguments {
     Whole(String),
     /// One for each member: what the tool calls it, and what the API does.
     Members(Vec<(String, String)>),
-}
-
-/// A piece of a path as a description writes it.
-pub(super) fn literal(text: &str) -> String {
-    utf8_percent_encode(text, NOT_IN_A_PATH).to_string()
 }
 
 impl Plan for RequestPlan {
