@@ -78,37 +78,37 @@ impl Redirects {
 
 /// A request to an upstream.
 #[derive(Clone)]
-pub struct Call {
+pub(super) struct Call {
     /// What is asked.
-    pub method: Method,
+    pub(super) method: Method,
     /// Who is asked. Of its path nothing is used.
-    pub origin: BaseUrl,
+    pub(super) origin: BaseUrl,
     /// Path and query, percent-encoded.
-    pub target: String,
+    pub(super) target: String,
     /// What stands above the body.
-    pub headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     /// What is sent.
-    pub body: Bytes,
+    pub(super) body: Bytes,
     /// How long all of it may take.
-    pub timeout: Duration,
+    pub(super) timeout: Duration,
     /// The longest answer, in bytes.
-    pub max_answer: usize,
+    pub(super) max_answer: usize,
 }
 
 /// What came back.
 #[derive(Debug)]
-pub struct Answer {
+pub(super) struct Answer {
     /// How it went.
-    pub status: StatusCode,
+    pub(super) status: StatusCode,
     /// What stands above the body.
-    pub headers: HeaderMap,
+    pub(super) headers: HeaderMap,
     /// The body.
-    pub body: Bytes,
+    pub(super) body: Bytes,
 }
 
 /// Why there is no answer. The words name the host and nothing else of the URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum UpstreamError {
+pub(super) enum UpstreamError {
     /// The target would lead elsewhere than it says.
     #[error("the arguments make no path that can be asked for")]
     Target,
@@ -185,7 +185,7 @@ impl UpstreamClient {
     }
 
     /// Calls an upstream and reads its whole answer.
-    pub async fn send(&self, call: Call) -> Result<Answer, UpstreamError> {
+    pub(super) async fn send(&self, call: Call) -> Result<Answer, UpstreamError> {
         let client = self.client(call.origin.origin(), Redirects::None).await?;
         let limit = call.timeout;
         let host = host_of(&call.origin).to_owned();
@@ -308,7 +308,7 @@ fn host_of(upstream: &BaseUrl) -> &str {
 
 impl Answer {
     /// The media type without its parameters, in lower case.
-    pub fn media_type(&self) -> Option<String> {
+    pub(super) fn media_type(&self) -> Option<String> {
         let value = self.headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
         let media_type = value.split(';').next().unwrap_or_default().trim();
         (!media_type.is_empty()).then(|| media_type.to_ascii_lowercase())

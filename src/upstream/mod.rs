@@ -21,7 +21,7 @@ mod tool;
 mod trimming;
 
 pub use assertion::{Assertions, routes};
-pub use client::{Answer, Call, UpstreamClient, UpstreamError};
+pub use client::UpstreamClient;
 pub use offer::{LeftOut, offer};
 pub use openapi::{Described, DescriptionError, describe};
 pub use peoples_tokens::PeoplesTokens;

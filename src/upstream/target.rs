@@ -72,7 +72,7 @@ pub(super) fn redirected(from: &Url, location: &str) -> Option<Url> {
 
 /// Whether a segment of the path is, or decodes to, a step to elsewhere. Servers decode before they
 /// look, and some of them twice.
-pub(super) fn leads_elsewhere(path: &str) -> bool {
+fn leads_elsewhere(path: &str) -> bool {
     let mut text = path.to_owned();
     for _ in 0..3 {
         if text
