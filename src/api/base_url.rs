@@ -51,6 +51,14 @@ impl BaseUrl {
     }
 }
 
+/// A URL in two: scheme, host and port, as they are written; and the rest.
+pub(crate) fn split_origin(url: &str) -> (&str, &str) {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let host = url.get(after_scheme..).unwrap_or_default();
+    let end = after_scheme + host.find(['/', '?', '#']).unwrap_or(host.len());
+    url.split_at(end)
+}
+
 /// Whether a segment of a path leads elsewhere. WHATWG's URLs, which clients read, know two
 /// spellings of a dot.
 pub(super) fn is_dot_segment(segment: &str) -> bool {

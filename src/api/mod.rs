@@ -15,6 +15,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use crate::{model::scope::Scope, secret::Credential};
 
 pub use base_url::BaseUrl;
+pub(crate) use base_url::split_origin;
 pub use field_path::FieldPath;
 pub use http_tool::{Hints, HttpTool, RequestBody};
 pub use identity::UpstreamIdentity;

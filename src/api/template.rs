@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{BaseUrl, base_url::is_dot_segment};
+use super::{
+    BaseUrl,
+    base_url::{is_dot_segment, split_origin},
+};
 
 /// A text with places for arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,10 +93,7 @@ pub struct UrlTemplate {
 impl UrlTemplate {
     /// Reads one.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let after_scheme = text.find("://").map_or(0, |at| at + 3);
-        let host = text.get(after_scheme..).unwrap_or_default();
-        let ends = after_scheme + host.find(['/', '?', '#']).unwrap_or(host.len());
-        let (origin, rest) = text.split_at(ends);
+        let (origin, rest) = split_origin(text);
         if origin.contains(['{', '}']) {
             return Err("has places for arguments only in its path and its query".to_owned());
         }

@@ -33,6 +33,7 @@ use super::{
     transport::{Routed, RoutedHttp},
 };
 use crate::{
+    api::split_origin,
     mcp::feature::{Changes, ClientCapabilities},
     mcp_upstream::{McpUpstream, Reach},
     upstream::{identity::Caller, site::Surroundings},
@@ -112,7 +113,7 @@ impl Connector {
                         identity: identity.clone(),
                         surroundings: self.surroundings.clone(),
                         caller,
-                        origin: origin_of(url),
+                        origin: split_origin(url).0.to_owned(),
                     };
                     let http = self.surroundings.client.within_origin(url).await;
                     let http = http.map_err(|error| error.to_string())?;
@@ -165,14 +166,6 @@ impl Connector {
         });
         Ok(Arc::new(Connection::new(peer, routes, server, stop, ended)))
     }
-}
-
-/// Scheme, host and port of an address that the configuration has been checked for.
-fn origin_of(url: &str) -> String {
-    let after = url.find("://").map_or(0, |at| at + 3);
-    let end = url.get(after..).and_then(|rest| rest.find(['/', '?']));
-    let end = end.map_or(url.len(), |end| after + end);
-    url.get(..end).unwrap_or(url).to_owned()
 }
 
 /// How an upstream is spoken to.
