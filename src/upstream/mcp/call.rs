@@ -131,7 +131,7 @@ impl Running {
                 response = &mut self.sent.handle.rx => return self.end(response, context).await,
                 () = self.lease.ended.cancelled() => {
                     self.guard.disarm();
-                    return Err(Failure::Unavailable("it ended while the call ran".to_owned()));
+                    return Err(Failure::unavailable("it ended while the call ran"));
                 }
                 () = sleep(self.timeout) => {
                     return Err(Failure::Unavailable(format!(
@@ -189,7 +189,7 @@ impl Running {
         let result = result.map_err(|error| self.failure(error))?;
         match serde_json::to_value(result) {
             Ok(result) => Ok(Driven::Ended(result)),
-            Err(_) => Err(Failure::Unavailable("its answer cannot be read".to_owned())),
+            Err(_) => Err(Failure::unavailable("its answer cannot be read")),
         }
     }
 
@@ -211,15 +211,13 @@ impl Running {
 pub(super) fn failure(error: ServiceError) -> Failure {
     match error {
         ServiceError::McpError(error) => refused(error),
-        ServiceError::Timeout { .. } => Failure::Unavailable("it does not answer".to_owned()),
-        ServiceError::UnexpectedResponse => {
-            Failure::Unavailable("its answer cannot be read".to_owned())
-        }
+        ServiceError::Timeout { .. } => Failure::unavailable("it does not answer"),
+        ServiceError::UnexpectedResponse => Failure::unavailable("its answer cannot be read"),
         ServiceError::TransportSend(error) => {
             tracing::debug!(error = %error, "an upstream could not be sent to");
-            Failure::Unavailable("it cannot be reached".to_owned())
+            Failure::unavailable("it cannot be reached")
         }
-        _ => Failure::Unavailable("it ended while the call ran".to_owned()),
+        _ => Failure::unavailable("it ended while the call ran"),
     }
 }
 
@@ -238,6 +236,10 @@ fn refused(error: ErrorData) -> Failure {
 }
 
 impl Failure {
+    pub(super) fn unavailable(why: &str) -> Self {
+        Self::Unavailable(why.to_owned())
+    }
+
     /// For whoever called something that has no results of its own for failures.
     pub(super) fn into_call_error(self, label: &str) -> CallError {
         match self {

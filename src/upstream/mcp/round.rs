@@ -56,9 +56,8 @@ impl Round {
             let method = request.get("method").and_then(Value::as_str);
             let asked = request.get("params").cloned().unwrap_or_default();
             let question = question(method.unwrap_or_default(), asked);
-            let question = question.ok_or_else(|| {
-                Failure::Unavailable("it asked for what cannot be passed on".to_owned())
-            })?;
+            let question = question
+                .ok_or_else(|| Failure::unavailable("it asked for what cannot be passed on"))?;
             // A key that was used in an earlier round is another question now.
             let ours = if seen.contains(&key) {
                 format!("{key}.{}", seen.len())

@@ -122,10 +122,8 @@ impl Upstream {
         if let Some(id) = waiting.as_ref().and_then(Value::as_str) {
             let id = Uuid::parse_str(id).ok();
             let running = id.and_then(|id| Some((id, self.parked.take(id, &owner)?)));
-            let (id, running) = running.ok_or_else(|| {
-                let why = "the call that asked is over; call again";
-                Failure::Unavailable(why.to_owned())
-            })?;
+            let (id, running) = running
+                .ok_or_else(|| Failure::unavailable("the call that asked is over; call again"))?;
             return self.drive(id, running, &owner, context).await;
         }
         // What the upstream wanted to know in an earlier round.
@@ -141,8 +139,9 @@ impl Upstream {
             match result.get("resultType").and_then(Value::as_str) {
                 Some("input_required") => {}
                 Some("task") => {
-                    let why = "it began a task, which cannot be passed on";
-                    return Err(Failure::Unavailable(why.to_owned()));
+                    return Err(Failure::unavailable(
+                        "it began a task, which cannot be passed on",
+                    ));
                 }
                 _ => return Ok(result),
             }
@@ -150,7 +149,7 @@ impl Upstream {
             round.remember(context);
             params = round.answered(&owner.params, &mut seen, context).await?;
         }
-        Err(Failure::Unavailable("it asks again and again".to_owned()))
+        Err(Failure::unavailable("it asks again and again"))
     }
 
     async fn begin(
@@ -163,9 +162,7 @@ impl Upstream {
         let permit = Arc::clone(&self.permits).acquire_owned();
         let permit = tokio::time::timeout(timeout, permit).await;
         let Ok(Ok(permit)) = permit else {
-            return Err(Failure::Unavailable(
-                "too many calls run already".to_owned(),
-            ));
+            return Err(Failure::unavailable("too many calls run already"));
         };
         let lease = self.lease(context).await?;
         if method == "tools/call" && self.known().catalogue.has_header_params {
@@ -190,8 +187,7 @@ impl Upstream {
             Driven::Ended(result) => Ok(result),
             Driven::Waits(running, stop) => {
                 if !self.parked.keep(id, owner.clone(), running) {
-                    let why = "too many calls wait for an answer";
-                    return Err(Failure::Unavailable(why.to_owned()));
+                    return Err(Failure::unavailable("too many calls wait for an answer"));
                 }
                 context.remember(WAITS, Value::String(id.to_string()));
                 Err(Failure::Stop(stop))

@@ -99,7 +99,7 @@ async fn subscribe(lease: &Lease, uri: &str) -> Result<Subscribed, Failure> {
         let listening = tokio::time::timeout(TIMEOUT, lease.peer().listen(filter));
         let stream = match listening.await {
             Ok(stream) => stream.map_err(failure)?,
-            Err(_) => return Err(Failure::Unavailable("it does not answer".to_owned())),
+            Err(_) => return Err(Failure::unavailable("it does not answer")),
         };
         return Ok(Subscribed::Stream(Box::new(stream)));
     }
