@@ -69,8 +69,13 @@ pub(super) fn plain(name: &str, value: &Value) -> Option<Value> {
 
 /// As much of a description as a model should read.
 pub(super) fn described(text: &str, max: usize) -> Option<Value> {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    (!text.is_empty()).then(|| Value::String(shortened(&text, max)))
+    let text = on_one_line(text, max);
+    (!text.is_empty()).then_some(Value::String(text))
+}
+
+/// As much of a text, without the breaks and blanks that mean nothing.
+pub(super) fn on_one_line(text: &str, max: usize) -> String {
+    shortened(&text.split_whitespace().collect::<Vec<_>>().join(" "), max)
 }
 
 /// A text of at most that many characters, the last of which says that there was more.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     document::Document,
-    keywords::shortened,
+    keywords::on_one_line,
     schema::{is_object, types},
 };
 use crate::api::FieldPath;
@@ -127,8 +127,7 @@ fn member(
     };
     let said = [written, schema].map(|schema| schema.get("description").and_then(Value::as_str));
     let said = said.into_iter().flatten().next().unwrap_or_default();
-    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
-    let said = shortened(&said, MAX_DESCRIPTION);
+    let said = on_one_line(said, MAX_DESCRIPTION);
     let description = match (kind.is_empty(), said.is_empty()) {
         (true, _) => said,
         (false, true) => kind,
