@@ -8,14 +8,19 @@ use tokio::time::{Instant, sleep};
 use crate::{
     gateway_children::child,
     support::{
-        JsonServer, ModernClient, Outcome, PATIENCE, TestServer, Workshop, config_file, connect,
+        Balancer, JsonServer, ModernClient, Outcome, PATIENCE, TestServer, Workshop, config_file,
+        connect,
     },
 };
 
 /// The table of a workshop.
 async fn table(name: &str, shop: &Workshop, more: &str) -> String {
+    table_at(&shop.url("/mcp"), name, shop, more).await
+}
+
+/// The same where it is reached at another address than its own.
+async fn table_at(url: &str, name: &str, shop: &Workshop, more: &str) -> String {
     let token = connect(shop).await.tokens.access;
-    let url = shop.url("/mcp");
     format!(
         "[[upstreams]]\nname = \"{name}\"\nurl = \"{url}\"\nauthorization = \"Bearer {token}\"\n{more}\n"
     )
@@ -90,12 +95,19 @@ async fn names_are_prefixed_and_come_in_the_order_of_the_file() {
 #[tokio::test]
 async fn one_that_is_down_is_not_listed_and_says_so_and_comes_back() {
     let mut shop = Workshop::open().await;
-    let addr = shop.addr();
-    let tables = [table("away", &shop, "").await, child("name = \"here\"")];
+    // The address that stays the same: a port that is free again may be somebody else's.
+    let door = Balancer::start().await;
+    door.to([shop.addr()]);
+    let url = format!("http://{}/mcp", door.addr());
+    let tables = [
+        table_at(&url, "away", &shop, "").await,
+        child("name = \"here\""),
+    ];
     let (_gateway, mcp) = gateway(&tables).await;
     listed(&mcp, |tools| tools.iter().any(|tool| tool == "away_echo")).await;
 
     shop.end().await;
+    door.to([]);
     let call = mcp.call("away_echo", &json!({ "text": "x" })).await;
     assert_eq!(call["isError"], true, "{call}");
     assert!(call.to_string().contains("away: "), "{call}");
@@ -114,7 +126,8 @@ async fn one_that_is_down_is_not_listed_and_says_so_and_comes_back() {
     );
 
     // Another server at that address.
-    let _back = JsonServer::start_at(addr, back).await;
+    let back = JsonServer::start(back).await;
+    door.to([back.addr()]);
     listed(&mcp, |tools| tools.iter().any(|tool| tool == "away_back")).await;
 }
 

@@ -23,17 +23,6 @@ pub(crate) type Outcome = Result<Value, Value>;
 impl JsonServer {
     /// At a port of its own.
     pub(crate) async fn start(answer: fn(&Value) -> Outcome) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        Self::on(listener, answer)
-    }
-
-    /// At that address, which somebody else may have had before.
-    pub(crate) async fn start_at(addr: SocketAddr, answer: fn(&Value) -> Outcome) -> Self {
-        let listener = TcpListener::bind(addr).await.expect("a free port");
-        Self::on(listener, answer)
-    }
-
-    fn on(listener: TcpListener, answer: fn(&Value) -> Outcome) -> Self {
         let handle = move |message: String| async move {
             let message: Value = serde_json::from_str(&message).expect("JSON");
             let Some(id) = message.get("id") else {
@@ -50,6 +39,7 @@ impl JsonServer {
             )
                 .into_response()
         };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let addr = listener.local_addr().expect("an address");
         let routes = Router::new().route("/mcp", post(handle));
         let serving = tokio::spawn(async move {
