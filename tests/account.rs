@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     ALL_OF_FILES, Browser, Connected, ModernClient, OAuthClient, Page, Params, TestServer, Tokens,
-    connect, files_server,
+    connect, eventually, files_server,
 };
 
 const ACCOUNT: &str = "/account";
@@ -75,14 +75,12 @@ async fn a_connection_is_shown_with_what_it_may_do_what_it_did_and_where_it_came
     app.call("write_file", &json!({})).await;
 
     server.advance(Duration::from_mins(5));
-    let page = loop {
-        // What was used is written while the call is answered.
-        let page = account(&server, &mut browser).await;
-        if page.text().contains("Write a file") {
-            break page;
-        }
-        tokio::task::yield_now().await;
-    };
+    // What was used is written while the call is answered.
+    let page = eventually(
+        async || account(&server, &mut browser).await,
+        |page| page.text().contains("Write a file"),
+    )
+    .await;
     for words in [
         "Story client",
         "See your files",

@@ -5,7 +5,7 @@ use remote_mcp_auth::config::Config;
 use scraper::{Html, Selector};
 use sha2::{Digest as _, Sha256};
 
-use crate::support::{Browser, Page, TestServer, vendor::Vendor};
+use crate::support::{Browser, Page, TestServer, eventually, vendor::Vendor};
 
 /// A real one.
 const LOGO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/pages/logo.png");
@@ -126,14 +126,14 @@ async fn a_logo_from_elsewhere_is_copied_and_one_that_is_none_is_never_shown() {
     ] {
         vendor.publish_text(picture);
         let url = vendor.client_id();
-        let server = vendor.server([("branding.logo", url.as_str())]).await;
         let before = vendor.fetched();
+        let server = vendor.server([("branding.logo", url.as_str())]).await;
         // It is fetched once the server runs, and pages do not wait for it.
-        let mut page = open(&server, "/").await;
-        while vendor.fetched() == before || (is_shown && !page.has("img.logo")) {
-            tokio::task::yield_now().await;
-            page = open(&server, "/").await;
-        }
+        let page = eventually(
+            async || open(&server, "/").await,
+            |page| vendor.fetched() > before && (!is_shown || page.has("img.logo")),
+        )
+        .await;
         page.answer.assert_page();
         assert_eq!(page.has("img.logo"), is_shown, "{picture}");
         assert!(!page.answer.body.contains(&url), "nobody is sent there");

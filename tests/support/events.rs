@@ -1,12 +1,9 @@
 //! Reads a stream of events (the HTML standard, “server-sent events”) one at a time.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::time::timeout;
 
-/// How long a story waits for something that has to come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+use super::PATIENCE;
 
 /// An open stream. Dropping it closes the connection.
 pub(crate) struct Events {

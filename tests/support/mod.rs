@@ -12,6 +12,7 @@ mod modern;
 mod oauth;
 pub(crate) mod outside;
 mod params;
+mod patience;
 pub(crate) mod postgres;
 mod program;
 pub(crate) mod provider;
@@ -25,7 +26,7 @@ pub(crate) use answer::Answer;
 pub(crate) use api::{Api, Received, Reply};
 pub(crate) use balancer::Balancer;
 pub(crate) use browser::{Arrival, Browser, Callback, Page};
-pub(crate) use events::{Events, PATIENCE};
+pub(crate) use events::Events;
 pub(crate) use fixtures::{ALL_OF_FILES, Workshop, files_server, hostile_server};
 pub(crate) use json_server::{JsonServer, Outcome};
 pub(crate) use mcp::{McpClient, initialize_message};
@@ -34,6 +35,7 @@ pub(crate) use oauth::{
     CHALLENGE, Connected, OAuthClient, REDIRECT_URI, Tokens, VERIFIER, basic, connect,
 };
 pub(crate) use params::Params;
+pub(crate) use patience::{PATIENCE, eventually};
 pub(crate) use program::{Ended, Launch, Program};
 pub(crate) use raw::RawConnection;
 pub(crate) use server::{TestServer, config_file};
