@@ -2,7 +2,7 @@
 //! Python.
 
 use std::{
-    net::TcpListener,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tokio::{
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     process::{Child, Command},
     time::{Instant, sleep},
 };
@@ -62,13 +62,17 @@ fn command(arguments: &[&str]) -> String {
 struct HttpServer {
     port: u16,
     _child: Child,
+    _held: TcpSocket,
 }
 
 impl HttpServer {
     async fn start(command: impl FnOnce(u16) -> Command) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = listener.local_addr().expect("an address").port();
-        drop(listener);
+        // Nobody else is given a port that is held. As this does not listen there, the server still can:
+        // it shares the address, as servers do that want to come back soon.
+        let held = TcpSocket::new_v4().expect("a socket");
+        held.set_reuseaddr(true).expect("a shared address");
+        held.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a port");
+        let port = held.local_addr().expect("an address").port();
         let child = command(port)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -84,6 +88,7 @@ impl HttpServer {
         Self {
             port,
             _child: child,
+            _held: held,
         }
     }
 
