@@ -19,6 +19,8 @@ mod messages;
 #[path = "../http/process.rs"]
 #[expect(dead_code, reason = "another benchmark measures memory as well")]
 mod process;
+#[path = "../http/server.rs"]
+mod server;
 #[path = "../../tests/support/mod.rs"]
 #[expect(
     dead_code,
@@ -33,8 +35,9 @@ use std::{io, sync::Arc};
 use connection::Connection;
 use figures::{Figures, millis, percentiles, print_heading};
 use load::{CONNECTIONS, Same, Target};
-use messages::{Caller, Era};
-use support::{Connected, Launch, McpClient, Program, Site, connect};
+use messages::Era;
+use server::{Server, launch};
+use support::connect;
 
 /// Slices under load, and the calls in each.
 const LOADED: (u32, u32) = (20, 2_000);
@@ -60,8 +63,8 @@ async fn run() -> io::Result<()> {
     let pids = [upstream.program.pid(), gateway.program.pid()];
     for era in [Era::Legacy, Era::Modern] {
         for ((rounds, calls), connections) in [(LOADED, CONNECTIONS), (ALONE, 1)] {
-            let mut direct = upstream.calling(era, &pids[..1], connections).await?;
-            let mut through = gateway.calling(era, &pids, connections).await?;
+            let mut direct = calling(&upstream, era, &pids[..1], connections).await?;
+            let mut through = calling(&gateway, era, &pids, connections).await?;
             let (name, version) = (era.name(), era.version());
             println!("\n{name} calls ({version}), {connections} at a time");
             println!("    {rounds} slices of {calls} each; CPU of both processes");
@@ -102,45 +105,18 @@ async fn compare(
     Ok(())
 }
 
-/// The real program, and someone who may use it.
-struct Server {
-    program: Program,
-    site: Site,
-    caller: Caller,
-}
-
-impl Server {
-    async fn start(launch: Launch) -> Self {
-        let program = launch.start();
-        let site = program.site();
-        let Connected { tokens, .. } = connect(&site).await;
-        let client = McpClient::initialized(&site, &tokens.access, messages::LEGACY).await;
-        let caller = Caller {
-            authority: site.authority().to_owned(),
-            token: tokens.access,
-            session: client.session.expect("a session"),
-        };
-        Self {
-            program,
-            site,
-            caller,
-        }
+/// The same call on so many connections, while these processes work for it.
+async fn calling(
+    server: &Server,
+    era: Era,
+    pids: &[u32],
+    connections: u32,
+) -> io::Result<Target<Same>> {
+    let request: Arc<[u8]> = messages::call_tool(&server.caller, era).into();
+    let mut workers = Vec::new();
+    for _ in 0..connections {
+        let connection = Connection::open(server.site.addr()).await?;
+        workers.push((connection, Same(Arc::clone(&request))));
     }
-
-    async fn calling(&self, era: Era, pids: &[u32], connections: u32) -> io::Result<Target<Same>> {
-        let request: Arc<[u8]> = messages::call_tool(&self.caller, era).into();
-        let mut workers = Vec::new();
-        for _ in 0..connections {
-            let connection = Connection::open(self.site.addr()).await?;
-            workers.push((connection, Same(Arc::clone(&request))));
-        }
-        Ok(Target::of(pids.to_vec(), workers))
-    }
-}
-
-/// The program as it runs in production, but for the limits on strangers, of whom there are none.
-fn launch() -> Launch {
-    Launch::serving()
-        .env("RUST_LOG", "warn")
-        .env("RATE_LIMITS", "off")
+    Ok(Target::of(pids.to_vec(), workers))
 }

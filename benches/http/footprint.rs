@@ -3,9 +3,9 @@
 use std::io;
 
 use crate::{
-    launch,
     load::{Same, Target},
     messages, process,
+    server::launch,
     support::{Connected, Program, connect},
 };
 

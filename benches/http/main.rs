@@ -10,6 +10,7 @@ mod footprint;
 mod load;
 mod messages;
 mod process;
+mod server;
 mod startup;
 #[path = "../../tests/support/mod.rs"]
 #[expect(
@@ -21,8 +22,8 @@ mod startup;
 mod support;
 mod throughput;
 
-use messages::{Caller, Era};
-use support::{Connected, Launch, McpClient, Program, Site, connect};
+use messages::Era;
+use server::{Server, launch};
 
 fn main() {
     let is_bare_axum = std::env::args().any(|arg| arg == bare::ARGUMENT);
@@ -41,42 +42,9 @@ async fn run() {
     startup::measure();
     footprint::measure().await;
 
-    let server = Server::start().await;
+    let server = Server::start(launch()).await;
     for era in [Era::Legacy, Era::Modern] {
         throughput::measure(&server, era).await;
     }
     throughput::measure_event_stream(&server).await;
-}
-
-/// The real program, and someone who may use it.
-struct Server {
-    program: Program,
-    site: Site,
-    caller: Caller,
-}
-
-impl Server {
-    async fn start() -> Self {
-        let program = launch().start();
-        let site = program.site();
-        let Connected { tokens, .. } = connect(&site).await;
-        let client = McpClient::initialized(&site, &tokens.access, messages::LEGACY).await;
-        let caller = Caller {
-            authority: site.authority().to_owned(),
-            token: tokens.access,
-            session: client.session.expect("a session"),
-        };
-        Self {
-            program,
-            site,
-            caller,
-        }
-    }
-}
-
-/// The program as it runs in production, but for the limits on strangers, of whom there are none.
-fn launch() -> Launch {
-    Launch::serving()
-        .env("RUST_LOG", "warn")
-        .env("RATE_LIMITS", "off")
 }

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     figures::{millis, percentiles},
-    launch,
+    server::launch,
 };
 
 const STARTS: u32 = 11;

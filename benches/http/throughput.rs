@@ -6,12 +6,12 @@ use std::{
 };
 
 use crate::{
-    Server,
     bare::BareAxum,
     connection::Connection,
     figures::{Figures, millis, percentiles},
     load::{CONNECTIONS, Target},
     messages::{self, Era},
+    server::Server,
 };
 
 /// Slices of ours and of bare axum's take turns, so that whatever else the machine does falls on both.
