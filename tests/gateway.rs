@@ -8,7 +8,6 @@ use std::{
     time::Duration,
 };
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use remote_mcp_auth::mcp::feature::Change;
 use serde_json::{Value, json};
 use tokio::{
@@ -18,7 +17,7 @@ use tokio::{
 
 use crate::support::{
     Browser, JsonServer, McpClient, ModernClient, OAuthClient, Outcome, TestServer, Workshop,
-    config_file, connect, initialize_message,
+    config_file, connect, initialize_message, jwt,
 };
 
 /// How the upstream is spoken to: as it likes best, which is 2026-07-28, and in sessions.
@@ -443,11 +442,7 @@ fn asserted(heard: &[u8]) -> Vec<Value> {
         is_it.then(|| value.strip_prefix("Bearer ").unwrap().to_owned())
     });
     assertions
-        .map(|assertion| {
-            let claims = assertion.split('.').nth(1).unwrap();
-            let claims = URL_SAFE_NO_PAD.decode(claims).unwrap();
-            serde_json::from_slice(&claims).unwrap()
-        })
+        .map(|assertion| jwt::claims(&assertion))
         .collect()
 }
 

@@ -6,13 +6,9 @@ use serde_json::{Value, json};
 use crate::{
     gateway::BOTH,
     legacy_requests::told,
-    modern_rounds::{able, call, named, next},
-    support::{Events, Workshop},
+    modern_rounds::{able, call, next},
+    support::{Events, Workshop, everything, named},
 };
-
-fn everything() -> Value {
-    json!({ "elicitation": { "form": {}, "url": {} }, "sampling": {}, "roots": {} })
-}
 
 /// What a client answers to a request of that kind.
 fn answer(request: &Value) -> Value {

@@ -33,19 +33,11 @@ async fn gateway(tables: &[String]) -> (TestServer, ModernClient) {
     (gateway, mcp)
 }
 
-async fn tools(mcp: &ModernClient) -> Vec<String> {
-    let listed = mcp.result("tools/list", &json!({})).await;
-    let tools = listed["tools"].as_array().unwrap().iter();
-    tools
-        .map(|tool| tool["name"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 /// Waits until the list of tools is as it should be.
 async fn listed(mcp: &ModernClient, is_right: impl Fn(&[String]) -> bool) {
     let deadline = Instant::now() + PATIENCE * 2;
     loop {
-        let tools = tools(mcp).await;
+        let tools = mcp.tool_names().await;
         if is_right(&tools) {
             return;
         }
@@ -73,7 +65,7 @@ async fn names_are_prefixed_and_come_in_the_order_of_the_file() {
         "question",
         "two_ask_all",
     ];
-    assert_eq!(tools(&mcp).await, expected);
+    assert_eq!(mcp.tool_names().await, expected);
     for tool in ["one_echo", "two_echo"] {
         let result = mcp.call(tool, &json!({ "text": tool })).await;
         assert_eq!(result["content"][0]["text"], tool);

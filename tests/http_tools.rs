@@ -6,14 +6,6 @@ use crate::support::{Api, McpClient, Received, Reply, TestServer, connect};
 
 const VERSION: &str = "2025-11-25";
 
-/// A server with these tools, and a client that was let in. `API` stands for the API's URL.
-async fn connected(api: &Api, file: &str) -> (TestServer, McpClient) {
-    let server = TestServer::reading(&file.replace("API", &api.url())).await;
-    let token = connect(&server).await.tokens.access;
-    let client = McpClient::initialized(&server, &token, VERSION).await;
-    (server, client)
-}
-
 /// What the model reads.
 #[track_caller]
 fn text(result: &Value) -> &str {
@@ -54,7 +46,7 @@ url = "API/pets/{id}"
 #[tokio::test]
 async fn a_declared_tool_takes_the_place_of_the_example_and_asks_the_api() {
     let api = Api::start(pets).await;
-    let (_server, client) = connected(&api, GET_PET).await;
+    let (_server, client) = api.connected(GET_PET).await;
     let tools = client.result("tools/list", &json!({})).await;
     assert_eq!(tools["tools"].as_array().unwrap().len(), 1, "{tools}");
     let tool = &tools["tools"][0];
@@ -99,7 +91,7 @@ async fn a_tool_sends_what_its_template_says() {
         method = "DELETE"
         url = "API/pets/{id}"
     "#;
-    let (_server, client) = connected(&api, file).await;
+    let (_server, client) = api.connected(file).await;
     let tools = client.result("tools/list", &json!({})).await;
     assert_eq!(tools["tools"][0]["title"], "Add a pet");
     assert_eq!(tools["tools"][0]["annotations"]["destructiveHint"], false);
@@ -136,7 +128,7 @@ async fn a_tool_sends_what_its_template_says() {
 #[tokio::test]
 async fn no_argument_leaves_its_place() {
     let api = Api::start(pets).await;
-    let (_server, client) = connected(&api, GET_PET).await;
+    let (_server, client) = api.connected(GET_PET).await;
     for (id, expected) in [
         ("a/b", Some("GET /pets/a%2Fb")),
         ("7?x=1#y", Some("GET /pets/7%3Fx%3D1%23y")),
@@ -182,7 +174,7 @@ fn tools_at(paths: &[&str]) -> String {
 async fn the_model_learns_what_went_wrong() {
     let api = Api::start(pets).await;
     let paths = ["broken", "page", "picture", "busy", "gone"];
-    let (_server, client) = connected(&api, &tools_at(&paths)).await;
+    let (_server, client) = api.connected(&tools_at(&paths)).await;
     let result = client.call("broken", &json!({})).await;
     assert_eq!(text(&result), "{");
     let result = client.call("page", &json!({})).await;
@@ -224,7 +216,7 @@ async fn redirects_are_followed_within_the_host_and_three_times() {
         )
     };
     let file = tools_at(&["here", "away", "round"]) + &post("form") + &post("kept");
-    let (_server, client) = connected(&api, &file).await;
+    let (_server, client) = api.connected(&file).await;
     assert_eq!(text(&client.call("here", &json!({})).await), "\"found\"");
     assert_eq!(
         text(&client.call("form", &json!({ "a": 1 })).await),
@@ -259,7 +251,7 @@ async fn an_answer_is_cut_to_what_is_wanted_and_says_so() {
     })
     .await;
     let file = tools_at(&["items"]) + "fields = [\"total\", \"items.id\"]\n";
-    let (_server, client) = connected(&api, &file).await;
+    let (_server, client) = api.connected(&file).await;
     let result = client.call("items", &json!({})).await;
     let shown: Value = serde_json::from_str(text(&result)).unwrap();
     assert_eq!(shown["total"], 100);
@@ -286,7 +278,7 @@ async fn an_api_that_is_slow_or_endless_keeps_nobody() {
         _ => Reply::new(200, vec![b'x'; (8 << 20) + 1]),
     })
     .await;
-    let (_server, client) = connected(&api, &tools_at(&["slow", "endless"])).await;
+    let (_server, client) = api.connected(&tools_at(&["slow", "endless"])).await;
     let result = client.call("slow", &json!({})).await;
     let said = "The API did not answer within 2s. It may have done what was asked.";
     assert_eq!(failure(&result), said);

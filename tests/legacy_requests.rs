@@ -4,16 +4,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Events, McpClient, Workshop, connect};
-
-/// Everything that a client of 2025-11-25 can do.
-fn everything() -> Value {
-    json!({ "elicitation": { "form": {}, "url": {} }, "sampling": {}, "roots": {} })
-}
-
-fn named(name: &str) -> Value {
-    json!({ "action": "accept", "content": { "name": name } })
-}
+use crate::support::{Events, McpClient, Workshop, connect, everything, named};
 
 /// The server's next request on the stream of a call.
 async fn asked(events: &mut Events, method: &str) -> Value {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::{
-    modern_rounds::{able, call, named, next},
-    support::{Answer, ModernClient, Workshop},
+    modern_rounds::{able, call, next},
+    support::{Answer, ModernClient, Workshop, named},
 };
 
 /// Calls with a state and expects to be refused.

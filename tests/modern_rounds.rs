@@ -3,19 +3,11 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{ModernClient, Workshop};
+use crate::support::{ModernClient, Workshop, everything, named};
 
 /// A client that can be asked everything.
 pub(crate) async fn able(shop: &Workshop) -> ModernClient {
-    shop.modern().await.declaring(json!({
-        "elicitation": { "form": {}, "url": {} },
-        "sampling": {},
-        "roots": {},
-    }))
-}
-
-pub(crate) fn named(name: &str) -> Value {
-    json!({ "action": "accept", "content": { "name": name } })
+    shop.modern().await.declaring(everything())
 }
 
 pub(crate) fn call(tool: &str) -> Value {

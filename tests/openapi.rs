@@ -118,26 +118,7 @@ fn pets(request: &Received) -> Reply {
     }
 }
 
-/// A server with these APIs, and a client that was let in. `API` stands for the API's URL.
-async fn connected(api: &Api, file: &str) -> (TestServer, McpClient) {
-    let server = TestServer::reading(&file.replace("API", &api.url())).await;
-    let token = connect(&server).await.tokens.access;
-    let client = McpClient::initialized(&server, &token, VERSION).await;
-    (server, client)
-}
-
 const ALL: &str = "[[apis]]\ndocument = \"API/openapi.yaml\"\n";
-
-async fn tools(client: &McpClient) -> Vec<Value> {
-    let listed = client.result("tools/list", &json!({})).await;
-    listed["tools"].as_array().unwrap().clone()
-}
-
-async fn names(client: &McpClient) -> Vec<String> {
-    let tools = tools(client).await;
-    let names = tools.iter().map(|tool| tool["name"].as_str().unwrap());
-    names.map(str::to_owned).collect()
-}
 
 fn named<'a>(tools: &'a [Value], name: &str) -> &'a Value {
     let mut tools = tools.iter();
@@ -148,7 +129,7 @@ fn named<'a>(tools: &'a [Value], name: &str) -> &'a Value {
 #[tokio::test]
 async fn the_operations_of_an_api_are_tools() {
     let api = Api::start(pets).await;
-    let (_server, client) = connected(&api, ALL).await;
+    let (_server, client) = api.connected(ALL).await;
     let expected = [
         "listPets",
         "addPet",
@@ -157,10 +138,11 @@ async fn the_operations_of_an_api_are_tools() {
         "delete_pets_petId",
         "pets_upload-picture",
     ];
-    assert_eq!(names(&client).await, expected);
-    let tools = tools(&client).await;
+    assert_eq!(client.tool_names().await, expected);
+    let listed = client.result("tools/list", &json!({})).await;
+    let tools = listed["tools"].as_array().unwrap();
 
-    let list = named(&tools, "listPets");
+    let list = named(tools, "listPets");
     assert_eq!(list["title"], "List all pets");
     assert_eq!(list["description"], "List all pets");
     assert_eq!(list["annotations"]["readOnlyHint"], true);
@@ -177,7 +159,7 @@ async fn the_operations_of_an_api_are_tools() {
     let limit = json!({ "type": "integer", "maximum": 100, "default": 20 });
     assert_eq!(list["inputSchema"]["properties"]["limit"], limit);
 
-    let add = named(&tools, "addPet");
+    let add = named(tools, "addPet");
     assert_eq!(add["inputSchema"]["required"], json!(["name"]));
     let properties = &add["inputSchema"]["properties"];
     assert!(
@@ -194,7 +176,7 @@ async fn the_operations_of_an_api_are_tools() {
     assert_eq!(add["outputSchema"]["type"], "object");
     assert!(add["outputSchema"]["properties"]["id"].is_object(), "{add}");
 
-    let moved = named(&tools, "movePet");
+    let moved = named(tools, "movePet");
     let properties = &moved["inputSchema"]["properties"];
     assert!(
         properties.get("petId").is_some() && properties.get("body_petId").is_some(),
@@ -202,7 +184,7 @@ async fn the_operations_of_an_api_are_tools() {
     );
     assert_eq!(moved["annotations"]["idempotentHint"], true);
     assert_eq!(
-        named(&tools, "delete_pets_petId")["annotations"]["destructiveHint"],
+        named(tools, "delete_pets_petId")["annotations"]["destructiveHint"],
         true
     );
 }
@@ -210,7 +192,7 @@ async fn the_operations_of_an_api_are_tools() {
 #[tokio::test]
 async fn arguments_are_written_where_the_description_says() {
     let api = Api::start(pets).await;
-    let (_server, client) = connected(&api, ALL).await;
+    let (_server, client) = api.connected(ALL).await;
     let arguments = json!({
         "limit": 5, "tag": ["a b", "c"], "ids": [1, 2], "filter": { "kind": "cat" },
         "X-Request-Source": "story",
@@ -291,7 +273,7 @@ async fn arguments_are_written_where_the_description_says() {
 #[tokio::test]
 async fn an_answer_has_a_shape_and_an_api_that_deviates_breaks_nothing() {
     let api = Api::start(pets).await;
-    let (_server, client) = connected(&api, ALL).await;
+    let (_server, client) = api.connected(ALL).await;
     let get = async |id: u64| client.call("getPet", &json!({ "petId": id })).await;
     let result = get(7).await;
     let pet = json!({ "id": 7, "name": "Ada", "nick": null });
@@ -320,8 +302,8 @@ async fn the_operator_chooses_and_names() {
         rename = { getPet = "look", "DELETE /pets/{petId}" = "remove" }
         fields = ["name"]
     "#;
-    let (_server, client) = connected(&api, &file).await;
-    assert_eq!(names(&client).await, ["shop_addPet", "look", "remove"]);
+    let (_server, client) = api.connected(&file).await;
+    assert_eq!(client.tool_names().await, ["shop_addPet", "look", "remove"]);
     let result = client.call("look", &json!({ "petId": 7 })).await;
     assert_eq!(result["structuredContent"], json!({ "name": "Ada" }));
 }
@@ -355,7 +337,7 @@ async fn an_operation_needs_the_scope_that_the_operator_says() {
         McpClient::initialized(&server, &tokens.access, VERSION).await
     };
     let reader = client("read").await;
-    assert_eq!(names(&reader).await, ["listPets", "getPet"]);
+    assert_eq!(reader.tool_names().await, ["listPets", "getPet"]);
     let params = json!({ "name": "addPet", "arguments": { "name": "Ada" } });
     let refused = reader.request("tools/call", &params).await;
     assert_eq!(refused.status, 403);
@@ -370,8 +352,11 @@ async fn an_operation_needs_the_scope_that_the_operator_says() {
         "movePet",
         "pets_upload-picture",
     ];
-    assert_eq!(names(&writer).await, expected);
-    assert_eq!(names(&client("admin").await).await, ["delete_pets_petId"]);
+    assert_eq!(writer.tool_names().await, expected);
+    assert_eq!(
+        client("admin").await.tool_names().await,
+        ["delete_pets_petId"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,10 @@
 
 use std::{collections::HashMap, fs};
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use remote_mcp_auth::config::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Api, Launch, McpClient, PASSCODE, Reply, TestServer, connect};
+use crate::support::{Api, Launch, McpClient, PASSCODE, Reply, TestServer, connect, jwt};
 
 const TOOL: &str = "[[http_tools]]\nname = \"ask\"\ndescription = \"Asks.\"\nurl = \"API/\"\n";
 
@@ -27,12 +26,6 @@ async fn call(server: &TestServer) -> (String, String) {
     let result = client.call("ask", &json!({})).await;
     assert_eq!(result["isError"], false, "{result}");
     (connected.client.id, token)
-}
-
-/// A part of a token, which is JSON in base64url.
-fn part(token: &str, index: usize) -> Value {
-    let part = token.split('.').nth(index).unwrap();
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -105,12 +98,12 @@ async fn an_assertion_says_who_calls_and_can_be_checked_with_published_keys() {
     let assertion = received.header("authorization").unwrap();
     let assertion = assertion.strip_prefix("Bearer ").unwrap();
 
-    let header = part(assertion, 0);
+    let header = jwt::header(assertion);
     assert_eq!(
         (&header["alg"], &header["typ"]),
         (&json!("ES256"), &json!("JWT"))
     );
-    let claims = part(assertion, 1);
+    let claims = jwt::claims(assertion);
     assert_eq!(claims["iss"], server.public_url());
     assert_eq!(claims["aud"], api.url());
     assert_eq!(claims["sub"], "owner");
@@ -152,7 +145,7 @@ async fn an_assertion_says_who_calls_and_can_be_checked_with_published_keys() {
         .unwrap()
         .strip_prefix("Bearer ")
         .unwrap();
-    assert_ne!(part(next, 1)["jti"], claims["jti"]);
+    assert_ne!(jwt::claims(next)["jti"], claims["jti"]);
 }
 
 #[tokio::test]
@@ -167,6 +160,6 @@ async fn an_assertion_has_the_audience_and_the_header_that_the_operator_says() {
         .unwrap()
         .strip_prefix("Bearer ")
         .unwrap();
-    assert_eq!(part(assertion, 1)["aud"], "pets");
+    assert_eq!(jwt::claims(assertion)["aud"], "pets");
     assert_eq!(received.header("authorization"), None);
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json};
+use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::{
@@ -78,12 +78,6 @@ fn tool(name: &str) -> String {
     )
 }
 
-async fn tools(client: &ModernClient) -> Vec<Value> {
-    let tools = client.result("tools/list", &json!({})).await;
-    let tools = tools["tools"].as_array().unwrap().iter();
-    tools.map(|tool| tool["name"].clone()).collect()
-}
-
 #[tokio::test]
 async fn a_file_that_changes_is_read_and_clients_are_told() {
     let running = Running::with(&tool("first"));
@@ -91,14 +85,14 @@ async fn a_file_that_changes_is_read_and_clients_are_told() {
     let client = ModernClient::new(&running.site, &connected.tokens.access);
     let session = McpClient::initialized(&running.site, &connected.tokens.access, "2025-11-25");
     let session = session.await;
-    assert_eq!(tools(&client).await, ["first"]);
+    assert_eq!(client.tool_names().await, ["first"]);
     let wanted = json!({ "toolsListChanged": true });
     let (mut events, _) = client.listen(&wanted).await;
 
     running.write(&[tool("first"), tool("second")].concat());
     let told = events.message().await;
     assert_eq!(told["method"], "notifications/tools/list_changed");
-    assert_eq!(tools(&client).await, ["first", "second"]);
+    assert_eq!(client.tool_names().await, ["first", "second"]);
     running.wait_for(RELOADED, 1);
     // Tokens and sessions are what they were, and so is the connection that they came by.
     assert_eq!(session.ping().await, 200);
@@ -114,10 +108,10 @@ async fn a_bad_file_changes_nothing_and_says_so() {
     let log = running.program.log();
     assert!(log.contains("server.toml, line 2"), "{log}");
     assert!(log.contains("acces_token_ttl"), "{log}");
-    assert_eq!(tools(&client).await, ["first"]);
+    assert_eq!(client.tool_names().await, ["first"]);
     running.write(&tool("second"));
     running.wait_for(RELOADED, 1);
-    assert_eq!(tools(&client).await, ["second"]);
+    assert_eq!(client.tool_names().await, ["second"]);
 }
 
 #[tokio::test]
@@ -130,7 +124,7 @@ async fn sighup_reads_it_anew() {
     assert_eq!(refreshed.json()["expires_in"], 1800);
     // Who was let in before still is.
     let client = ModernClient::new(&running.site, &tokens.access);
-    assert_eq!(tools(&client).await, ["best_person_looker_upper"]);
+    assert_eq!(client.tool_names().await, ["best_person_looker_upper"]);
 }
 
 #[tokio::test]

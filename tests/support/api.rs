@@ -12,6 +12,8 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
+use super::{McpClient, TestServer, connect};
+
 /// A running API. It stops when it is dropped.
 pub(crate) struct Api {
     addr: SocketAddr,
@@ -110,6 +112,14 @@ impl Api {
     /// `http://127.0.0.1:PORT`
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
+    }
+
+    /// A server that reads this file, where `API` stands for the API's URL, and a client that was let in.
+    pub(crate) async fn connected(&self, file: &str) -> (TestServer, McpClient) {
+        let server = TestServer::reading(&file.replace("API", &self.url())).await;
+        let token = connect(&server).await.tokens.access;
+        let client = McpClient::initialized(&server, &token, "2025-11-25").await;
+        (server, client)
     }
 
     /// All that has been received so far.

@@ -28,6 +28,23 @@ pub(crate) fn initialize_message(version: &str) -> Value {
     })
 }
 
+/// What the members of a list are called.
+pub(super) fn names_of(list: &Value) -> Vec<String> {
+    let members = list.as_array().expect("a list").iter();
+    let names = members.map(|member| member["name"].as_str().expect("a name"));
+    names.map(str::to_owned).collect()
+}
+
+/// What a client declares that can be asked everything.
+pub(crate) fn everything() -> Value {
+    json!({ "elicitation": { "form": {}, "url": {} }, "sampling": {}, "roots": {} })
+}
+
+/// What a person answers who is asked for a name.
+pub(crate) fn named(name: &str) -> Value {
+    json!({ "action": "accept", "content": { "name": name } })
+}
+
 impl McpClient {
     pub(crate) fn new(site: &Site, token: &str) -> Self {
         Self {
@@ -146,6 +163,12 @@ impl McpClient {
             &json!({ "name": tool, "arguments": arguments }),
         )
         .await
+    }
+
+    /// What the tools are called that it may call, in their order.
+    pub(crate) async fn tool_names(&self) -> Vec<String> {
+        let listed = self.result("tools/list", &json!({})).await;
+        names_of(&listed["tools"])
     }
 
     /// Whether the token and the session are still good.

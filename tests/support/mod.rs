@@ -7,6 +7,7 @@ mod browser;
 mod events;
 mod fixtures;
 mod json_server;
+pub(crate) mod jwt;
 mod mcp;
 mod modern;
 mod oauth;
@@ -29,7 +30,7 @@ pub(crate) use browser::{Arrival, Browser, Callback, Page};
 pub(crate) use events::Events;
 pub(crate) use fixtures::{ALL_OF_FILES, Workshop, files_server, hostile_server};
 pub(crate) use json_server::{JsonServer, Outcome};
-pub(crate) use mcp::{McpClient, initialize_message};
+pub(crate) use mcp::{McpClient, everything, initialize_message, named};
 pub(crate) use modern::{CAPABILITIES_KEY, MODERN, ModernClient, TASKS, VERSION_KEY, header_form};
 pub(crate) use oauth::{
     CHALLENGE, Connected, OAuthClient, REDIRECT_URI, Tokens, VERIFIER, basic, connect,

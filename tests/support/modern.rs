@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Events, Request, Site};
+use super::{Answer, Events, Request, Site, mcp::names_of};
 
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
@@ -98,6 +98,12 @@ impl ModernClient {
     pub(crate) async fn call(&self, tool: &str, arguments: &Value) -> Value {
         let params = json!({ "name": tool, "arguments": arguments });
         self.result("tools/call", &params).await
+    }
+
+    /// What the tools are called that it may call, in their order.
+    pub(crate) async fn tool_names(&self) -> Vec<String> {
+        let listed = self.result("tools/list", &json!({})).await;
+        names_of(&listed["tools"])
     }
 
     /// A request whose answer is a stream.
