@@ -16,8 +16,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     signing::SigningKey,
     support::{
-        Answer, Browser, OAuthClient, Params, Request, TestServer, config_file, connect,
-        initialize_message,
+        Answer, Browser, OAuthClient, Params, Request, TestServer, connect, initialize_message,
     },
 };
 
@@ -489,7 +488,7 @@ async fn what_is_told_about_a_token_names_its_key() {
 async fn a_client_on_its_own_authority_may_bind_its_tokens() {
     let file = "[[clients]]\nclient_id = \"job\"\nclient_secret = \"a secret of the job\"\n\
                 grant_types = [\"client_credentials\"]\n";
-    let server = TestServer::configured(config_file(file), |builder| builder).await;
+    let server = TestServer::one_reading(file).await;
     let form = Params::of([
         ("grant_type", "client_credentials"),
         ("client_id", "job"),

@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::{McpClient, TestServer, connect, outside};
+use crate::support::{McpClient, TestServer, outside};
 
 /// Where `.ci/run` installs what `tests/python/requirements.txt` lists.
 const PYTHON: &str = "target/python/bin/python";
@@ -49,8 +49,7 @@ async fn an_api_of_fastapi_is_a_connector() {
     };
     let table = format!("[[apis]]\ndocument = \"{url}/openapi.json\"\nexclude = [\"tag:admin\"]\n");
     let server = TestServer::reading(&table).await;
-    let token = connect(&server).await.tokens.access;
-    let client = McpClient::initialized(&server, &token, "2025-11-25").await;
+    let client = McpClient::connected(&server, "2025-11-25").await;
 
     let listed = client.result("tools/list", &json!({})).await;
     let tools = listed["tools"].as_array().unwrap();

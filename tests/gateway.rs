@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::support::{
     Browser, JsonServer, McpClient, ModernClient, OAuthClient, Outcome, TestServer, Workshop,
-    config_file, connect, initialize_message, jwt,
+    connect, initialize_message, jwt,
 };
 
 /// How the upstream is spoken to: as it likes best, which is 2026-07-28, and in sessions.
@@ -33,8 +33,7 @@ async fn everything_is_listed_as_the_upstream_lists_it() {
     for more in BOTH {
         let shop = Workshop::behind_a_gateway(more).await;
         let here = shop.modern().await;
-        let token = connect(shop.behind()).await.tokens.access;
-        let there = ModernClient::new(shop.behind(), &token);
+        let there = ModernClient::connected(shop.behind()).await;
         for (method, member) in [
             ("prompts/list", "prompts"),
             ("resources/list", "resources"),
@@ -66,8 +65,7 @@ async fn results_are_passed_on_with_all_that_is_in_them() {
     for more in BOTH {
         let shop = Workshop::behind_a_gateway(more).await;
         let here = shop.modern().await;
-        let token = connect(shop.behind()).await.tokens.access;
-        let there = ModernClient::new(shop.behind(), &token);
+        let there = ModernClient::connected(shop.behind()).await;
         for (tool, arguments) in [
             ("echo", json!({ "text": "hello" })),
             ("rich", json!({})),
@@ -236,7 +234,7 @@ async fn nothing_that_the_client_is_known_by_reaches_the_upstream() {
         let file = format!(
             "[[upstreams]]\nurl = \"http://{tapped}/mcp\"\nauthorization = \"Bearer {key}\"\n{more}\n"
         );
-        let gateway = TestServer::configured(config_file(&file), |builder| builder).await;
+        let gateway = TestServer::one_reading(&file).await;
         let person = connect(&gateway).await;
         let token = &person.tokens.access;
 
@@ -278,7 +276,7 @@ async fn each_grant_has_a_session_of_its_own_unless_it_is_shared() {
         let file = format!(
             "[[upstreams]]\nurl = \"http://{tapped}/mcp\"\nauthorization = \"Bearer {key}\"\n{more}\n"
         );
-        let gateway = TestServer::configured(config_file(&file), |builder| builder).await;
+        let gateway = TestServer::one_reading(&file).await;
         for _ in 0..2 {
             let token = connect(&gateway).await.tokens.access;
             for _ in 0..3 {
@@ -307,7 +305,7 @@ async fn a_session_that_the_upstream_has_forgotten_is_begun_again() {
 #[tokio::test]
 async fn what_the_upstream_is_good_for_reaches_the_model() {
     let child = crate::gateway_children::child("");
-    let gateway = TestServer::configured(config_file(&child), |builder| builder).await;
+    let gateway = TestServer::one_reading(&child).await;
     let token = connect(&gateway).await.tokens.access;
     let mcp = ModernClient::new(&gateway, &token);
     let discovered = mcp.result("server/discover", &json!({})).await;
@@ -378,8 +376,7 @@ fn talkative(message: &Value) -> Outcome {
 #[tokio::test]
 async fn what_we_do_not_know_is_passed_on_as_it_is() {
     let upstream = JsonServer::start(talkative).await;
-    let config = config_file(&upstream.table());
-    let gateway = TestServer::configured(config, |builder| builder).await;
+    let gateway = TestServer::one_reading(&upstream.table()).await;
     let token = connect(&gateway).await.tokens.access;
     let legacy = McpClient::initialized(&gateway, &token, "2025-11-25").await;
     let modern = ModernClient::new(&gateway, &token);
@@ -454,7 +451,7 @@ async fn an_upstream_is_told_who_calls_with_each_request() {
         "[[upstreams]]\nurl = \"http://{tapped}/mcp\"\n\
          identity = {{ assertion = true, header = \"X-Person\" }}\n"
     );
-    let gateway = TestServer::configured(config_file(&file), |builder| builder).await;
+    let gateway = TestServer::one_reading(&file).await;
     let lists_read = heard.lock().unwrap().len();
     let own = asserted(&heard.lock().unwrap());
     let issuer = own[0]["iss"].clone();
@@ -484,8 +481,7 @@ async fn an_upstream_is_told_who_calls_with_each_request() {
 #[tokio::test]
 async fn people_are_asked_with_what_the_upstream_says_of_its_tools() {
     let upstream = JsonServer::start(talkative).await;
-    let config = config_file(&upstream.table());
-    let gateway = TestServer::configured(config, |builder| builder).await;
+    let gateway = TestServer::one_reading(&upstream.table()).await;
     let client = OAuthClient::register(&gateway).await;
     let mut browser = Browser::new(&gateway);
     let page = browser.consent_page(&client.authorize_url()).await;

@@ -5,9 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use crate::support::{
-    Launch, McpClient, ModernClient, PATIENCE, Program, TestServer, config_file, connect,
-};
+use crate::support::{Launch, McpClient, ModernClient, PATIENCE, Program, TestServer, connect};
 
 /// A server in a few lines of shell.
 const CHILD: &str = r#"
@@ -37,10 +35,8 @@ pub(crate) fn child(more: &str) -> String {
 
 /// A gateway in front of it, and a client that somebody has allowed in.
 async fn gateway(more: &str) -> (TestServer, ModernClient) {
-    let config = config_file(&child(more));
-    let gateway = TestServer::configured(config, |builder| builder).await;
-    let token = connect(&gateway).await.tokens.access;
-    let mcp = ModernClient::new(&gateway, &token);
+    let gateway = TestServer::one_reading(&child(more)).await;
+    let mcp = ModernClient::connected(&gateway).await;
     (gateway, mcp)
 }
 
@@ -120,9 +116,8 @@ async fn a_child_that_breaks_at_what_it_does_not_know_is_begun_in_the_older_way(
         "*'\"server/discover\"'*) say",
         "*'\"server/discover\"'*) exit 1 ; say",
     );
-    let gateway = TestServer::configured(config_file(&table), |builder| builder).await;
-    let token = connect(&gateway).await.tokens.access;
-    let mcp = ModernClient::new(&gateway, &token);
+    let gateway = TestServer::one_reading(&table).await;
+    let mcp = ModernClient::connected(&gateway).await;
     said(&mcp, "pid").await;
 }
 
@@ -130,8 +125,7 @@ async fn a_child_that_breaks_at_what_it_does_not_know_is_begun_in_the_older_way(
 async fn each_person_has_a_child_unless_it_is_shared() {
     for (more, is_shared) in [("", false), ("shared = true", true)] {
         let (gateway, first) = gateway(more).await;
-        let token = connect(&gateway).await.tokens.access;
-        let second = ModernClient::new(&gateway, &token);
+        let second = ModernClient::connected(&gateway).await;
         let (first, second) = (said(&first, "pid").await, said(&second, "pid").await);
         assert_eq!(first == second, is_shared, "{more}");
     }
@@ -197,8 +191,7 @@ async fn a_command_after_two_hyphens_is_served_and_ends_with_us() {
 #[tokio::test]
 async fn nothing_of_what_is_said_is_logged_at_any_level() {
     let server = serving(&["--log", "trace"]);
-    let token = connect(&server.site()).await.tokens.access;
-    let mcp = McpClient::initialized(&server.site(), &token, "2025-11-25").await;
+    let mcp = McpClient::connected(&server.site(), "2025-11-25").await;
     mcp.call("pid", &json!({ "argument": "swordfish" })).await;
     let ended = server.terminate();
     assert!(!ended.stderr.contains("swordfish"), "{}", ended.stderr);
@@ -229,8 +222,7 @@ async fn a_command_that_cannot_be_run_is_named_and_the_server_runs() {
         .args(&["serve", "--", "/nonexistent/server"])
         .start();
     let site = server.site();
-    let token = connect(&site).await.tokens.access;
-    let mcp = ModernClient::new(&site, &token);
+    let mcp = ModernClient::connected(&site).await;
     let listed = mcp.result("tools/list", &json!({})).await;
     assert_eq!(listed["tools"], Value::Array(Vec::new()));
     server.logged("its command cannot be run");

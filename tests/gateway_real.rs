@@ -15,9 +15,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::support::{
-    McpClient, ModernClient, PATIENCE, TestServer, config_file, connect, outside,
-};
+use crate::support::{McpClient, ModernClient, PATIENCE, TestServer, connect, outside};
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -107,7 +105,7 @@ struct Gateway {
 
 impl Gateway {
     async fn before(table: &str) -> Self {
-        let server = TestServer::configured(config_file(table), |builder| builder).await;
+        let server = TestServer::one_reading(table).await;
         let token = connect(&server).await.tokens.access;
         Self { server, token }
     }

@@ -8,8 +8,7 @@ use tokio::time::{Instant, sleep};
 use crate::{
     gateway_children::child,
     support::{
-        Balancer, JsonServer, ModernClient, Outcome, PATIENCE, TestServer, Workshop, config_file,
-        connect,
+        Balancer, JsonServer, ModernClient, Outcome, PATIENCE, TestServer, Workshop, connect,
     },
 };
 
@@ -27,9 +26,8 @@ async fn table_at(url: &str, name: &str, shop: &Workshop, more: &str) -> String 
 }
 
 async fn gateway(tables: &[String]) -> (TestServer, ModernClient) {
-    let gateway = TestServer::configured(config_file(&tables.join("\n")), |builder| builder).await;
-    let token = connect(&gateway).await.tokens.access;
-    let mcp = ModernClient::new(&gateway, &token);
+    let gateway = TestServer::one_reading(&tables.join("\n")).await;
+    let mcp = ModernClient::connected(&gateway).await;
     (gateway, mcp)
 }
 

@@ -8,8 +8,7 @@ use crate::support::{Answer, McpClient, TestServer, connect, initialize_message}
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 async fn session(server: &TestServer, version: &str) -> McpClient {
-    let token = connect(server).await.tokens.access;
-    McpClient::initialized(server, &token, version).await
+    McpClient::connected(server, version).await
 }
 
 async fn post_text(mcp: &McpClient, body: &str) -> Answer {

@@ -17,8 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const PATIENT: [(&str, &str); 1] = [("access_token_ttl", "30d")];
 
 async fn session(site: &Site) -> McpClient {
-    let token = connect(site).await.tokens.access;
-    McpClient::initialized(site, &token, "2025-11-25").await
+    McpClient::connected(site, "2025-11-25").await
 }
 
 #[tokio::test]

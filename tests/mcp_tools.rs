@@ -2,14 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{McpClient, TestServer, connect};
+use crate::support::{McpClient, TestServer};
 
 const TOOL: &str = "best_person_looker_upper";
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 async fn session(server: &TestServer, version: &str) -> McpClient {
-    let token = connect(server).await.tokens.access;
-    McpClient::initialized(server, &token, version).await
+    McpClient::connected(server, version).await
 }
 
 /// The text that a model reads.

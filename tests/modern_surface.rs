@@ -33,7 +33,7 @@ async fn discovery_tells_what_is_offered() {
 #[tokio::test]
 async fn what_is_not_offered_is_neither_declared_nor_found() {
     let server = TestServer::start().await;
-    let mcp = ModernClient::new(&server, &connect(&server).await.tokens.access);
+    let mcp = ModernClient::connected(&server).await;
     let result = mcp.result("server/discover", &json!({})).await;
     let capabilities = result["capabilities"].as_object().unwrap();
     let names: Vec<&String> = capabilities.keys().collect();

@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Api, Browser, Launch, McpClient, OAuthClient, Received, Reply, TestServer, TlsSite, Tokens,
-    connect,
 };
 
 const VERSION: &str = "2025-11-25";
@@ -533,8 +532,7 @@ async fn an_upstream_over_tls_must_be_who_it_says() {
         .env("SSL_CERT_FILE", authority.to_str().unwrap())
         .start();
     let site = program.site();
-    let token = connect(&site).await.tokens.access;
-    let client = McpClient::initialized(&site, &token, VERSION).await;
+    let client = McpClient::connected(&site, VERSION).await;
     let result = client.call("listPets", &json!({})).await;
     assert_eq!(result["content"][0]["text"], r#"["Ada"]"#);
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::{process::Command, sync::Mutex};
 
-use crate::support::{PASSCODE, TestServer, config_file, files_server, hostile_server, outside};
+use crate::support::{PASSCODE, TestServer, files_server, hostile_server, outside};
 
 #[tokio::test]
 async fn every_page_of_a_first_connection_can_be_read_by_everybody() {
@@ -89,7 +89,7 @@ async fn several_ways_to_sign_in_are_offered_and_one_that_is_out_of_reach_says_s
         client_secret = "secret"
         emails = ["ada@example.com"]
     "#;
-    let server = TestServer::configured(config_file(file), |builder| builder).await;
+    let server = TestServer::one_reading(file).await;
     tell("ways_to_sign_in", &server).await;
 }
 

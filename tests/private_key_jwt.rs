@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     signing::SigningKey,
     support::{
-        Answer, Browser, OAuthClient, Params, REDIRECT_URI, Site, TestServer, Tokens, config_file,
+        Answer, Browser, OAuthClient, Params, REDIRECT_URI, Site, TestServer, Tokens,
         vendor::Vendor,
     },
 };
@@ -498,7 +498,7 @@ async fn a_client_of_the_operator_may_sign_on_its_own_authority() {
          token_endpoint_auth_method = \"private_key_jwt\"\njwks.keys = [{}]\n",
         toml_of(&key.jwk())
     );
-    let server = TestServer::configured(config_file(&file), |builder| builder).await;
+    let server = TestServer::one_reading(&file).await;
     let client = OAuthClient::known_as(&server, "nightly-report", "");
     let signer = Signer { client, key };
     let own = Params::of([("grant_type", "client_credentials")]);

@@ -74,8 +74,7 @@ async fn a_credential_is_in_no_line_of_the_log() {
         .env("RUST_LOG", "trace")
         .start();
     let site = program.site();
-    let token = connect(&site).await.tokens.access;
-    let client = McpClient::initialized(&site, &token, "2025-11-25").await;
+    let client = McpClient::connected(&site, "2025-11-25").await;
     let result = client.call("ask", &json!({})).await;
     assert_eq!(
         result["content"][0]["text"],

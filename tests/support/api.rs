@@ -12,7 +12,7 @@ use tokio::{
     task::{JoinHandle, JoinSet},
 };
 
-use super::{McpClient, TestServer, connect};
+use super::{McpClient, TestServer};
 
 /// A running API. It stops when it is dropped.
 pub(crate) struct Api {
@@ -117,8 +117,7 @@ impl Api {
     /// A server that reads this file, where `API` stands for the API's URL, and a client that was let in.
     pub(crate) async fn connected(&self, file: &str) -> (TestServer, McpClient) {
         let server = TestServer::reading(&file.replace("API", &self.url())).await;
-        let token = connect(&server).await.tokens.access;
-        let client = McpClient::initialized(&server, &token, "2025-11-25").await;
+        let client = McpClient::connected(&server, "2025-11-25").await;
         (server, client)
     }
 

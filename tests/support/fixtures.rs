@@ -23,7 +23,7 @@ use tokio::{
 
 pub(crate) use files::{ALL_OF_FILES, files_server, hostile_server};
 
-use super::{McpClient, ModernClient, PATIENCE, TestServer, config_file, connect};
+use super::{McpClient, ModernClient, PATIENCE, TestServer, connect};
 
 /// A server with all of it, and what its tools tell the story.
 pub(crate) struct Workshop {
@@ -90,7 +90,7 @@ impl Workshop {
         let url = self.url("/mcp");
         let file =
             format!("[[upstreams]]\nurl = \"{url}\"\nauthorization = \"Bearer {token}\"\n{more}\n");
-        let gateway = TestServer::configured(config_file(&file), |builder| builder).await;
+        let gateway = TestServer::one_reading(&file).await;
         self.behind = Some(std::mem::replace(&mut self.server, gateway));
         self
     }
@@ -154,8 +154,7 @@ impl Workshop {
 
     /// A client of 2026-07-28 that somebody has allowed in.
     pub(crate) async fn modern(&self) -> ModernClient {
-        let token = connect(self).await.tokens.access;
-        ModernClient::new(self, &token)
+        ModernClient::connected(self).await
     }
 
     /// A client with a session in that revision and these capabilities.

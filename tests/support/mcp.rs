@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::{Answer, Events, Request, Site};
+use super::{Answer, Events, Request, Site, connect};
 
 /// A client with an access token and, once initialized, a session.
 #[derive(Clone)]
@@ -75,7 +75,12 @@ impl McpClient {
         client
     }
 
-    /// The same with these capabilities.
+    /// The same for one that somebody has just let in.
+    pub(crate) async fn connected(site: &Site, version: &str) -> Self {
+        Self::initialized(site, &connect(site).await.tokens.access, version).await
+    }
+
+    /// A client with a session in that revision and these capabilities.
     pub(crate) async fn declaring(
         site: &Site,
         token: &str,

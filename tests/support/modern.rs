@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Events, Request, Site, mcp::names_of};
+use super::{Answer, Events, Request, Site, connect, mcp::names_of};
 
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const VERSION_KEY: &str = "io.modelcontextprotocol/protocolVersion";
@@ -30,6 +30,11 @@ impl ModernClient {
             token: token.to_owned(),
             meta: meta.as_object().expect("an object").clone(),
         }
+    }
+
+    /// One that somebody has just let in.
+    pub(crate) async fn connected(site: &Site) -> Self {
+        Self::new(site, &connect(site).await.tokens.access)
     }
 
     /// The same client at another replica.

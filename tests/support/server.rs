@@ -181,6 +181,11 @@ impl TestServer {
         Self::replicas(configs, |builder| builder).await
     }
 
+    /// The same, but it is one server wherever stories are told.
+    pub(crate) async fn one_reading(file: &str) -> Self {
+        Self::configured(config_file(file), |builder| builder).await
+    }
+
     /// With this configuration, whatever it says. It is one server wherever stories are told.
     pub(crate) async fn configured(config: Config, offer: impl Offer) -> Self {
         Self::replicas(vec![config], offer).await
