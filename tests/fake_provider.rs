@@ -22,7 +22,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     signing::SigningKey,
-    support::{Arrival, Browser, Callback, OAuthClient, Params, TestServer, TlsSite, config_file},
+    support::{
+        Arrival, Browser, Callback, OAuthClient, Params, TestServer, TlsSite, config_file,
+        provider::SECRET,
+    },
 };
 
 /// A running provider. It stops when it is dropped.
@@ -161,9 +164,6 @@ impl FakeProvider {
         format!("{}?{answer}{and}{besides}", asked_for("redirect_uri"))
     }
 }
-
-/// What we are known by.
-pub(crate) const SECRET: &str = "a secret of two servers";
 
 /// A key by that name.
 pub(crate) fn with_id(mut key: Value, id: &str) -> Value {

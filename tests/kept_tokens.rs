@@ -15,10 +15,11 @@ use sqlx::{Connection as _, Row as _, SqliteConnection};
 use tempfile::TempDir;
 
 use crate::{
-    fake_provider::{FakeProvider, SECRET, leave, sign_in},
+    fake_provider::{FakeProvider, leave, sign_in},
     support::{
         Api, Browser, Launch, McpClient, OAuthClient, Reply, TestServer, Tokens, config_file, jwt,
-        postgres, provider::IdentityProvider,
+        postgres,
+        provider::{IdentityProvider, SECRET},
     },
 };
 
@@ -249,8 +250,7 @@ async fn whoever_has_the_database_has_no_tokens_and_keys_may_change() {
 async fn a_real_provider_gives_tokens_that_outlast_the_sign_in() {
     let story_is = "tokens of a real provider";
     let redirect_uri = "https://mcp.example.com/sign-in/idp/callback";
-    let settings = json!({});
-    let Some(mut provider) = IdentityProvider::start(story_is, redirect_uri, settings).await else {
+    let Some(mut provider) = IdentityProvider::start(story_is, redirect_uri).await else {
         return;
     };
     let config = config_file(&format!(

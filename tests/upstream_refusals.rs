@@ -6,9 +6,9 @@ use remote_mcp_auth::jose::Algorithm;
 use serde_json::{Value, json};
 
 use crate::{
-    fake_provider::{FakeProvider, SECRET, Script, leave, sign_in, with_id},
+    fake_provider::{FakeProvider, Script, leave, sign_in, with_id},
     signing::SigningKey,
-    support::{Browser, OAuthClient, Page, Params, TestServer},
+    support::{Browser, OAuthClient, Page, Params, TestServer, provider::SECRET},
 };
 
 const ANYONE: &str = "anyone = true";

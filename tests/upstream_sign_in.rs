@@ -20,16 +20,11 @@ struct Story {
 impl Story {
     /// `entry` says who may enter. Skipped without the provider.
     async fn begin(test: &str, entry: &str) -> Option<Self> {
-        Self::with(test, entry, json!({}), |launch| launch).await
+        Self::with(test, entry, |launch| launch).await
     }
 
-    async fn with(
-        test: &str,
-        entry: &str,
-        settings: Value,
-        change: impl FnOnce(Launch) -> Launch,
-    ) -> Option<Self> {
-        let provider = IdentityProvider::start(test, REDIRECT_URI, settings).await?;
+    async fn with(test: &str, entry: &str, change: impl FnOnce(Launch) -> Launch) -> Option<Self> {
+        let provider = IdentityProvider::start(test, REDIRECT_URI).await?;
         let toml = format!(
             "[[sign_in_providers]]\nid = \"idp\"\nname = \"Example SSO\"\nissuer = \"{}\"\n\
              client_id = \"us\"\nclient_secret_env = \"IDP_SECRET\"\n{entry}\n",
@@ -281,7 +276,7 @@ async fn where_there_is_one_provider_and_nothing_else_the_question_comes_at_once
     let story_is = "the only way to sign in";
     let nothing_else = |launch: Launch| launch.without_env("SIGN_IN_PASSCODE");
     let entry = "emails = [\"ada@example.com\"]";
-    let Some(mut story) = Story::with(story_is, entry, json!({}), nothing_else).await else {
+    let Some(mut story) = Story::with(story_is, entry, nothing_else).await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;
@@ -303,7 +298,7 @@ async fn nothing_secret_of_a_sign_in_is_logged_even_when_everything_is() {
     let story_is = "the log of a sign-in with a provider";
     let everything = |launch: Launch| launch.env("RUST_LOG", "trace");
     let entry = "anyone = true\nkeep_tokens = true";
-    let Some(mut story) = Story::with(story_is, entry, json!({}), everything).await else {
+    let Some(mut story) = Story::with(story_is, entry, everything).await else {
         return;
     };
     let client = OAuthClient::register(&story.site).await;

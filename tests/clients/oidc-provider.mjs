@@ -1,7 +1,7 @@
 // A real OpenID Connect provider on TLS, for the tests to sign in with. It takes one argument, JSON:
-//   { port, key, certificate, client, redirectUri, settings }
-// with paths of PEM files, and `settings` for the library. It prints `issuer: URL` when it serves. Who signs
-// in is said on standard input, one JSON object a line, answered by `ok`:
+//   { key, certificate, client, redirectUri }
+// with paths of PEM files. It prints `issuer: URL` when it serves. Who signs in is said on standard input,
+// one JSON object a line, answered by `ok`:
 //   { "sub": "ada", "email": …, … }   the next one to come signs in as that person
 //   { "cancel": true }                the next one to come does not sign in
 
@@ -15,7 +15,7 @@ const server = createServer({
   key: readFileSync(options.key),
   cert: readFileSync(options.certificate),
 });
-server.listen(options.port ?? 0, '127.0.0.1', () => serve(`https://localhost:${server.address().port}`));
+server.listen(0, '127.0.0.1', () => serve(`https://localhost:${server.address().port}`));
 
 const people = new Map();
 let next = { sub: 'nobody' };
@@ -41,7 +41,6 @@ function serve(issuer) {
     },
     cookies: { keys: ['not a secret'] },
     pkce: { required: () => true },
-    ...options.settings,
   });
   const library = provider.callback();
   server.on('request', async (request, response) => {

@@ -23,7 +23,7 @@ pub(crate) struct IdentityProvider {
 
 impl IdentityProvider {
     /// A provider at which we are `us`; `None`, with words, where it is not installed.
-    pub(crate) async fn start(test: &str, redirect_uri: &str, settings: Value) -> Option<Self> {
+    pub(crate) async fn start(test: &str, redirect_uri: &str) -> Option<Self> {
         let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
         if !clients.join("node_modules/oidc-provider").exists() {
             let remedy = "npm ci --prefix tests/clients";
@@ -36,7 +36,6 @@ impl IdentityProvider {
             "certificate": certificate.file("certificate.pem"),
             "client": { "client_id": "us", "client_secret": SECRET, "grant_types": ["authorization_code", "refresh_token"] },
             "redirectUri": redirect_uri,
-            "settings": settings,
         });
         let mut child = Command::new("node")
             .arg("oidc-provider.mjs")
@@ -97,11 +96,11 @@ impl IdentityProvider {
     }
 }
 
-/// What we are known by at the provider.
+/// What we are known by at a provider.
 pub(crate) const SECRET: &str = "a secret of two servers";
 
 /// Follows redirects within a site, keeping its cookies, until one leads out.
-pub(crate) async fn visit(authority: &[u8], site: &str, url: &str) -> String {
+async fn visit(authority: &[u8], site: &str, url: &str) -> String {
     #[expect(
         clippy::disallowed_methods,
         reason = "it goes to providers of our own, which are on loopback"

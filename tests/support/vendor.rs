@@ -2,7 +2,6 @@
 
 use std::{
     ops::Deref,
-    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -79,10 +78,6 @@ impl Vendor {
         self.site.connections()
     }
 
-    pub(crate) fn authority(&self) -> PathBuf {
-        self.site.authority()
-    }
-
     /// A server that may fetch from here, although here is loopback.
     pub(crate) async fn server<const N: usize>(&self, settings: [(&str, &str); N]) -> TestServer {
         let allow = FetchAllow::new(vec!["localhost".to_owned()], Vec::new());
@@ -108,7 +103,7 @@ impl Vendor {
 
     fn fetcher(&self, allow: FetchAllow) -> Fetcher {
         Fetcher::with(FetchSettings {
-            certificates: Some(self.authority()),
+            certificates: Some(self.site.authority()),
             ..FetchSettings::new(allow)
         })
     }
