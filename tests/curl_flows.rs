@@ -1,7 +1,5 @@
 //! The flows of `tests/curl`, each against the real binary on a port of its own.
 
-use std::path::Path;
-
 use tokio::process::Command;
 
 use crate::support::{Launch, PASSCODE, outside};
@@ -37,18 +35,14 @@ async fn flow(script: &str, launch: Launch, arguments: &[&str]) {
         ("curl", "--version"),
         ("openssl", "version"),
     ] {
-        if !outside::is_installed(program, asks_version).await {
-            return outside::skip(script, program, &format!("install {program}"));
+        if !outside::has(script, program, asks_version).await {
+            return;
         }
     }
     let server = launch.start();
     let mut command = Command::new("bash");
     command
-        .arg(
-            Path::new(env!("CARGO_MANIFEST_DIR"))
-                .join("tests/curl")
-                .join(script),
-        )
+        .arg(outside::here("tests/curl").join(script))
         .args([server.site().public_url(), PASSCODE])
         .args(arguments);
     outside::run(command, &server).await;

@@ -3,27 +3,14 @@
 use std::{
     collections::{HashMap, HashSet},
     fs,
-    path::{Path, PathBuf},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use remote_mcp_auth::{Rehearsal, Server, config::Config};
 use serde_json::{Value, json};
 
-use crate::support::outside;
-
-const REMEDY: &str = "npm ci --prefix tests/clients";
-
-/// A file of a package of `tests/clients`; `None` if it is not installed, which is said.
-fn package(test: &str, path: &str) -> Option<PathBuf> {
-    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/node_modules");
-    let path = packages.join(path);
-    if !path.exists() {
-        outside::skip(test, "tests/clients/node_modules", REMEDY);
-        return None;
-    }
-    Some(path)
-}
+use crate::support::outside::package;
 
 /// What a server would offer of a description.
 async fn converted(path: &Path) -> Result<Rehearsal, String> {

@@ -1,9 +1,6 @@
 //! A real API with its own description: FastAPI, as Python developers write it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 use tokio::{
@@ -14,23 +11,10 @@ use tokio::{
 
 use crate::support::{McpClient, TestServer, outside};
 
-/// Where `.ci/run` installs what `tests/python/requirements.txt` lists.
-const PYTHON: &str = "target/python/bin/python";
-
-fn here(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
-}
-
 /// The API, while it runs, and its URL; `None` if it is not installed, which is said.
 async fn pets(test: &str) -> Option<(Child, String)> {
-    if !here(PYTHON).exists() {
-        let remedy = "python3 -m venv target/python && \
-                      target/python/bin/pip install -r tests/python/requirements.txt";
-        outside::skip(test, PYTHON, remedy);
-        return None;
-    }
-    let mut child = Command::new(here(PYTHON))
-        .arg(here("tests/python/pets.py"))
+    let mut child = Command::new(outside::python(test, "python")?)
+        .arg(outside::here("tests/python/pets.py"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .kill_on_drop(true)

@@ -1,12 +1,7 @@
 //! Real MCP servers behind this one: the reference server that has everything, in JavaScript, and two in
 //! Python.
 
-use std::{
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    process::Stdio,
-    time::Duration,
-};
+use std::{net::Ipv4Addr, path::PathBuf, process::Stdio, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -17,38 +12,21 @@ use tokio::{
 
 use crate::support::{McpClient, ModernClient, PATIENCE, TestServer, connect, outside};
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// The reference server. Where it is not installed, it says so.
 async fn everything() -> Option<PathBuf> {
-    let packages = "tests/clients/node_modules/@modelcontextprotocol";
-    let script = root()
-        .join(packages)
-        .join("server-everything/dist/index.js");
-    if !outside::is_installed("node", "--version").await {
-        outside::skip("server-everything", "node", "install Node.js 20 or later");
+    let test = "the reference server";
+    if !outside::has_node(test).await {
         return None;
     }
-    if !script.exists() {
-        let remedy = "npm ci --prefix tests/clients";
-        outside::skip("server-everything", "its package", remedy);
-        return None;
-    }
-    Some(script)
+    outside::package(
+        test,
+        "@modelcontextprotocol/server-everything/dist/index.js",
+    )
 }
 
 /// A program of the Python environment. Where that is not there, it says so.
 fn python(program: &str) -> Option<PathBuf> {
-    let path = root().join("target/python/bin").join(program);
-    if path.exists() {
-        return Some(path);
-    }
-    let remedy = "python3 -m venv target/python && target/python/bin/pip install --requirement \
-                  tests/python/requirements.txt";
-    outside::skip("a server in Python", program, remedy);
-    None
+    outside::python("a server in Python", program)
 }
 
 /// A table for a command.
@@ -288,7 +266,7 @@ async fn do_all_of_ours(gateway: &Gateway, asks: bool) {
 #[tokio::test]
 async fn a_server_of_fastmcp_is_put_behind_as_a_child() {
     if let Some(python) = python("python") {
-        let script = root().join("tests/python/server.py");
+        let script = outside::here("tests/python/server.py");
         let [python, script] = [&python, &script].map(|path| path.to_str().unwrap());
         for (more, asks) in SPOKEN_TO {
             let table = command(&[python, script]) + more;
@@ -302,7 +280,7 @@ async fn a_server_of_fastmcp_is_put_behind_over_http() {
     if let Some(python) = python("python") {
         let server = HttpServer::start(|port| {
             let mut command = Command::new(python);
-            command.arg(root().join("tests/python/server.py"));
+            command.arg(outside::here("tests/python/server.py"));
             command.arg(port.to_string());
             command
         });

@@ -1,11 +1,7 @@
 //! The pages in a real Chromium: what people see, do and are told. Pictures are left in
 //! `target/pages`.
 
-use std::{
-    env,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use tokio::{process::Command, sync::Mutex};
 
@@ -51,7 +47,7 @@ async fn the_pictures_of_the_readme_can_be_taken_anew() {
 
 /// What an operator says of the server.
 fn branding(accent: &str) -> String {
-    let logo = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages/logo.png");
+    let logo = outside::here("tests/pages/logo.png");
     format!(
         r#"
         [branding]
@@ -113,14 +109,13 @@ static TURN: Mutex<()> = Mutex::const_new(());
 
 /// Tells one of the stories of `tests/pages/stories.mjs`. Where that cannot be, it says so.
 async fn tell(story: &str, server: &TestServer) {
-    let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pages");
-    let Some(chromium) = browser(story, &pages).await else {
+    let Some(chromium) = browser(story).await else {
         return;
     };
     let _turn = TURN.lock().await;
     let mut command = Command::new("node");
     command
-        .arg(pages.join("run.mjs"))
+        .arg(outside::here("tests/pages/run.mjs"))
         .args([story, server.public_url()])
         .env("CHROMIUM", chromium)
         .env("SIGN_IN_PASSCODE", PASSCODE);
@@ -134,24 +129,10 @@ async fn tell(story: &str, server: &TestServer) {
 }
 
 /// The browser, if everything is there that the stories need.
-async fn browser(story: &str, pages: &Path) -> Option<PathBuf> {
-    if !outside::is_installed("node", "--version").await {
-        outside::skip(story, "node", "install Node.js 20 or later");
+async fn browser(story: &str) -> Option<PathBuf> {
+    if !outside::has_node(story).await {
         return None;
     }
-    if !pages.join("node_modules").exists() {
-        let remedy = "npm ci --prefix tests/pages";
-        outside::skip(story, "tests/pages/node_modules", remedy);
-        return None;
-    }
-    let path = env::var_os("PATH").unwrap_or_default();
-    let places = env::split_paths(&path);
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let found = places
-        .flat_map(|place| names.map(|name| place.join(name)))
-        .find(|program| program.exists());
-    if found.is_none() {
-        outside::skip(story, "Chromium", "install the package chromium");
-    }
-    found
+    outside::packages(story, "tests/pages")?;
+    outside::chromium(story)
 }

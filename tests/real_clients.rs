@@ -1,7 +1,5 @@
 //! Real clients against the real binary: discovery, registration, sign-in, tools, refresh.
 
-use std::path::Path;
-
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -173,18 +171,12 @@ async fn strict_with(server: Launch, script: &str, story: &str, method: &str, mo
 
 /// One of the scripts in `tests/clients`, to be run. Where that cannot be, it says so.
 pub(crate) async fn script_of_ours(script: &str) -> Option<Command> {
-    let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-    if !outside::is_installed("node", "--version").await {
-        outside::skip(script, "node", "install Node.js 20 or later");
+    if !outside::has_node(script).await {
         return None;
     }
-    if !clients.join("node_modules").exists() {
-        let remedy = "npm ci --prefix tests/clients";
-        outside::skip(script, "tests/clients/node_modules", remedy);
-        return None;
-    }
+    outside::packages(script, "tests/clients")?;
     let mut command = Command::new("node");
-    command.arg(clients.join(script));
+    command.arg(outside::here("tests/clients").join(script));
     Some(command)
 }
 

@@ -1,8 +1,11 @@
-//! Programs that are not ours, run against ours: real clients, and scripts.
+//! Programs that are not ours, run against ours: real clients, and scripts. A test whose programs are
+//! not installed says so, and what would install them.
 
 use std::{
+    env,
     fs::{self, File},
     io::{Write as _, stderr},
+    path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -73,8 +76,22 @@ pub(crate) async fn talk(mut program: Command, mut answer: impl FnMut(&str) -> O
     );
 }
 
-/// Whether a program is there. It is asked for its version.
-pub(crate) async fn is_installed(program: &str, asks_version: &str) -> bool {
+/// A file of the repository.
+pub(crate) fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// Whether a test can run this program, which is asked for its version.
+pub(crate) async fn has(test: &str, program: &str, asks_version: &str) -> bool {
+    has_or(test, program, asks_version, &format!("install {program}")).await
+}
+
+/// Whether a test can run Node.
+pub(crate) async fn has_node(test: &str) -> bool {
+    has_or(test, "node", "--version", "install Node.js 20 or later").await
+}
+
+async fn has_or(test: &str, program: &str, asks_version: &str, remedy: &str) -> bool {
     let asked = Command::new(program)
         .arg(asks_version)
         .stdin(Stdio::null())
@@ -82,13 +99,58 @@ pub(crate) async fn is_installed(program: &str, asks_version: &str) -> bool {
         .stderr(Stdio::null())
         .status()
         .await;
-    asked.is_ok_and(|status| status.success())
+    let is_there = asked.is_ok_and(|status| status.success());
+    if !is_there {
+        skip(test, program, remedy);
+    }
+    is_there
+}
+
+/// Where the packages are that a directory of ours lists for Node.
+pub(crate) fn packages(test: &str, directory: &str) -> Option<PathBuf> {
+    let path = format!("{directory}/node_modules");
+    installed(test, &path, &format!("npm ci --prefix {directory}"))
+}
+
+/// One of the packages that `tests/clients` lists, or a file of it.
+pub(crate) fn package(test: &str, path: &str) -> Option<PathBuf> {
+    let path = format!("tests/clients/node_modules/{path}");
+    installed(test, &path, "npm ci --prefix tests/clients")
+}
+
+/// A program of the environment that `tests/python/requirements.txt` describes.
+pub(crate) fn python(test: &str, program: &str) -> Option<PathBuf> {
+    let path = format!("target/python/bin/{program}");
+    let remedy = "python3 -m venv target/python && target/python/bin/pip install --requirement \
+                  tests/python/requirements.txt";
+    installed(test, &path, remedy)
+}
+
+fn installed(test: &str, path: &str, remedy: &str) -> Option<PathBuf> {
+    let found = Some(here(path)).filter(|path| path.exists());
+    if found.is_none() {
+        skip(test, path, remedy);
+    }
+    found
+}
+
+/// The browser, by whichever of its names.
+pub(crate) fn chromium(test: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    let names = ["chromium", "chromium-browser", "google-chrome"];
+    let found = env::split_paths(&path)
+        .flat_map(|place| names.map(|name| place.join(name)))
+        .find(|program| program.exists());
+    if found.is_none() {
+        skip(test, "Chromium", "install the package chromium");
+    }
+    found
 }
 
 /// Says that a test did not run, and what would make it run. Where `REQUIRE_REAL_CLIENTS` is `1`
 /// the test fails instead.
-pub(crate) fn skip(test: &str, missing: &str, remedy: &str) {
-    let required = std::env::var("REQUIRE_REAL_CLIENTS").is_ok_and(|value| value == "1");
+fn skip(test: &str, missing: &str, remedy: &str) {
+    let required = env::var("REQUIRE_REAL_CLIENTS").is_ok_and(|value| value == "1");
     assert!(!required, "{test} cannot run without {missing}: {remedy}");
     // Not `eprintln!`: the test runner would keep that to itself.
     let line = format!("\nskipped: {test} cannot run without {missing}; to run it: {remedy}\n");

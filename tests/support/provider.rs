@@ -1,6 +1,6 @@
 //! A real identity provider, run by Node, and a person's browser at it.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{fs, process::Stdio};
 
 use reqwest::{Certificate as Trusted, Client, redirect::Policy};
 use serde_json::{Value, json};
@@ -24,12 +24,10 @@ pub(crate) struct IdentityProvider {
 impl IdentityProvider {
     /// A provider at which we are `us`; `None`, with words, where it is not installed.
     pub(crate) async fn start(test: &str, redirect_uri: &str) -> Option<Self> {
-        let clients = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients");
-        if !clients.join("node_modules/oidc-provider").exists() {
-            let remedy = "npm ci --prefix tests/clients";
-            outside::skip(test, "the npm package oidc-provider", remedy);
+        if !outside::has_node(test).await {
             return None;
         }
+        outside::package(test, "oidc-provider")?;
         let certificate = Certificate::issue();
         let options = json!({
             "key": certificate.file("key.pem"),
@@ -40,7 +38,7 @@ impl IdentityProvider {
         let mut child = Command::new("node")
             .arg("oidc-provider.mjs")
             .arg(options.to_string())
-            .current_dir(clients)
+            .current_dir(outside::here("tests/clients"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
