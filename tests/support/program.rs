@@ -203,10 +203,20 @@ impl Program {
     /// Waits for a word in the log.
     #[track_caller]
     pub(crate) fn logged(&self, word: &str) {
+        self.logged_times(word, 1);
+    }
+
+    /// Waits until a word stands in the log so many times.
+    #[track_caller]
+    pub(crate) fn logged_times(&self, word: &str, times: usize) {
         let found = self
             .stderr
-            .wait_for(|text| text.contains(word).then_some(()));
-        assert!(found.is_some(), "no “{word}” in {}", self.stderr.text());
+            .wait_for(|text| (text.matches(word).count() >= times).then_some(()));
+        assert!(
+            found.is_some(),
+            "“{word}” is not there {times} times: {}",
+            self.stderr.text()
+        );
     }
 
     /// All that it has logged.
