@@ -106,6 +106,9 @@ impl Reloader {
                     }
                 }
             }
+            // What is written while it is read is seen at the next look.
+            read = looks_of(&self.config.files).await;
+            let files = self.config.files.clone();
             match self.reload().await {
                 Ok(()) => tracing::info!(
                     event = "configuration_reloaded",
@@ -116,8 +119,10 @@ impl Reloader {
                     "the configuration was read anew and changes nothing: {error}"
                 ),
             }
-            read = looks_of(&self.config.files).await;
-            seen = read.clone();
+            if self.config.files != files {
+                read = looks_of(&self.config.files).await;
+            }
+            seen.clone_from(&read);
         }
     }
 

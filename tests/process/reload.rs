@@ -90,9 +90,9 @@ async fn a_bad_file_changes_nothing_and_says_so() {
     assert!(log.contains("server.toml, line 2"), "{log}");
     assert!(log.contains("acces_token_ttl"), "{log}");
     assert_eq!(client.tool_names().await, ["first"]);
+    // At once: what is written while the other is still being read is not overlooked.
     running.write(&tool("second"));
-    // A file that changes as soon as it has been read may look as it did then, so this is asked for.
-    running.hang_up(RELOADED);
+    running.program.logged(RELOADED);
     assert_eq!(client.tool_names().await, ["second"]);
 }
 
