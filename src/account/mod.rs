@@ -8,14 +8,14 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing,
 };
 
 use crate::{
     access::DescribeTools,
-    identity::{self, IdentityState, ReturnTo, SignedIn, cookies, csrf, sign_in},
+    identity::{self, IdentityState, PostedForm, ReturnTo, SignedIn, cookies, csrf, sign_in},
     model::{
         client::{Client, ClientId},
         grant::GrantId,
@@ -69,12 +69,11 @@ async fn get(State(account): State<AccountState>, request: Request) -> Response 
 }
 
 /// Does what a button says.
-async fn post(State(account): State<AccountState>, request: Request) -> Response {
-    let headers = request.headers().clone();
-    let params = match Params::of_form(request).await {
-        Ok(params) => params,
-        Err(error) => return identity::problem::incomplete(error),
-    };
+async fn post(
+    State(account): State<AccountState>,
+    headers: HeaderMap,
+    PostedForm(params): PostedForm,
+) -> Response {
     if csrf::is_cross_site(&headers, &account.identity.public_url) {
         return identity::problem::not_our_form();
     }
@@ -101,7 +100,7 @@ async fn show(
     let store = &account.identity.store;
     let connections = store.connections(&person.user, now).await?;
     let last_visit = store.visit(&person.user, now).await?;
-    let done = params.text("done").ok().flatten();
+    let done = params.only("done");
     let page = AccountPage {
         user: person.user.as_str(),
         csrf: csrf::token(FORM, person.session.expose()),
@@ -119,7 +118,7 @@ async fn act(
     person: &SignedIn,
     params: &Params,
 ) -> Result<Response, StoreError> {
-    let field = |name| params.text(name).ok().flatten().unwrap_or_default();
+    let field = |name| params.only(name).unwrap_or_default();
     if !csrf::is_token(field("csrf"), FORM, person.session.expose()) {
         return Ok(identity::problem::not_our_form());
     }

@@ -234,7 +234,7 @@ pub fn answered_before<'a>(
     request: &str,
     params: &'a Params,
 ) -> Option<&'a str> {
-    let text = |name| params.text(name).ok().flatten();
+    let text = |name| params.only(name);
     let allowed = text(ALLOWED)?;
     let is_theirs = csrf::is_token(
         text(PROOF)?,

@@ -5,6 +5,7 @@ pub mod consent;
 pub mod cookies;
 pub mod csrf;
 pub mod password;
+mod posted_form;
 pub mod problem;
 mod providers;
 mod return_to;
@@ -17,6 +18,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 use axum::{Router, http::HeaderMap, routing};
 
 pub use password::Passwords;
+pub use posted_form::PostedForm;
 pub use providers::{KeptTokens, Leaving, Providers, redirect_uri};
 pub use return_to::ReturnTo;
 pub use sign_in_throttle::{SignInLimits, SignInThrottle};

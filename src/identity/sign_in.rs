@@ -9,7 +9,7 @@ use axum::{
 };
 
 use super::{
-    IdentityState, ReturnTo, Ways, cookies, csrf,
+    IdentityState, PostedForm, ReturnTo, Ways, cookies, csrf,
     password::{Checked, HashingError},
     problem,
 };
@@ -109,14 +109,10 @@ pub(super) async fn get(State(identity): State<IdentityState>, request: Request)
 pub(super) async fn post(
     State(identity): State<IdentityState>,
     Extension(connection): Extension<Connection>,
-    request: Request,
+    headers: HeaderMap,
+    PostedForm(entered): PostedForm,
 ) -> Response {
-    let headers = request.headers().clone();
-    let entered = match Params::of_form(request).await {
-        Ok(entered) => entered,
-        Err(error) => return problem::incomplete(error),
-    };
-    let entered_text = |name| entered.text(name).ok().flatten().unwrap_or_default();
+    let entered_text = |name| entered.only(name).unwrap_or_default();
     if sent_by(&identity, &headers, &entered).is_none() {
         return problem::not_our_form();
     }
@@ -177,7 +173,7 @@ pub(super) fn sent_by(
     if csrf::is_cross_site(headers, &identity.public_url) {
         return None;
     }
-    let token = entered.text("csrf").ok().flatten().unwrap_or_default();
+    let token = entered.only("csrf").unwrap_or_default();
     cookies::browser(headers, &identity.public_url)
         .filter(|browser| csrf::is_token(token, FORM, browser.expose()))
 }
@@ -316,7 +312,7 @@ async fn throttled(
 }
 
 pub(super) fn destination(params: &Params) -> ReturnTo {
-    let asked_for = params.text("return_to").ok().flatten();
+    let asked_for = params.only("return_to");
     asked_for
         .and_then(ReturnTo::parse)
         .unwrap_or_else(ReturnTo::home)

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    identity::{self, cookies},
+    identity::{self, PostedForm, cookies},
     jose::Thumbprint,
     model::{
         authorization::{CodeChallenge, PendingAuthorization, Prompt},
@@ -161,13 +161,9 @@ async fn authorize(
 pub(super) async fn post(
     State(oauth): State<OAuthState>,
     Extension(connection): Extension<Connection>,
-    request: Request,
+    headers: HeaderMap,
+    PostedForm(params): PostedForm,
 ) -> Response {
-    let headers = request.headers().clone();
-    let params = match Params::of_form(request).await {
-        Ok(params) => params,
-        Err(error) => return identity::problem::incomplete(error),
-    };
     let client = match client(&oauth, &params).await {
         Ok(client) => client,
         Err(error) => return refuse(&oauth, error),

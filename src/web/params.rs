@@ -93,6 +93,12 @@ impl Params {
         value.transpose().map_err(|_| ParamError::NotText(name))
     }
 
+    /// The one value of a parameter of our own forms and links: what is repeated or no text was not
+    /// sent by them, and is none.
+    pub fn only(&self, name: &'static str) -> Option<&str> {
+        self.text(name).ok().flatten()
+    }
+
     /// Every value of a parameter that may repeat. What is not UTF-8 reads as U+FFFD.
     pub fn all(&self, name: &str) -> impl Iterator<Item = std::borrow::Cow<'_, str>> {
         self.values(name).map(String::from_utf8_lossy)

@@ -101,7 +101,7 @@ async fn come_back(
     params: &Params,
 ) -> Result<Option<(BrowserId, Departure, Journey)>, StoreError> {
     let browser = cookies::browser(headers, &identity.public_url);
-    let state = params.text("state").ok().flatten();
+    let state = params.only("state");
     let (Some(browser), Some(state)) = (browser, state) else {
         return Ok(None);
     };

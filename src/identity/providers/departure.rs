@@ -4,18 +4,18 @@ use std::{net::IpAddr, time::Duration};
 
 use axum::{
     Extension,
-    extract::{Path, Request, State},
+    extract::{Path, State},
+    http::HeaderMap,
     response::Response,
 };
 
 use super::{Journey, pages};
 use crate::{
-    identity::{IdentityState, ReturnTo, consent, problem, sign_in},
+    identity::{IdentityState, PostedForm, ReturnTo, consent, problem, sign_in},
     model::provider::Departure,
     secret::{BrowserId, DepartureId},
     web::{
         client_address::{Connection, limit_key},
-        params::Params,
         see_other,
     },
 };
@@ -44,13 +44,9 @@ pub(crate) async fn post(
     State(identity): State<IdentityState>,
     Extension(connection): Extension<Connection>,
     Path(provider): Path<String>,
-    request: Request,
+    headers: HeaderMap,
+    PostedForm(entered): PostedForm,
 ) -> Response {
-    let headers = request.headers().clone();
-    let entered = match Params::of_form(request).await {
-        Ok(entered) => entered,
-        Err(error) => return problem::incomplete(error),
-    };
     let Some(browser) = sign_in::sent_by(&identity, &headers, &entered) else {
         return problem::not_our_form();
     };

@@ -31,11 +31,11 @@ pub(super) struct Next<'a> {
 impl<'a> Next<'a> {
     /// The one that a request names, if there is one of that name.
     pub(super) fn of(oauth: &'a OAuthState, params: &'a Params) -> Option<Self> {
-        let provider = params.text(consent::WITH).ok().flatten()?;
+        let provider = params.only(consent::WITH)?;
         Some(Self {
             provider,
             name: oauth.identity.providers.name(provider)?,
-            again: params.text("again").ok().flatten().is_some(),
+            again: params.only("again").is_some(),
         })
     }
 }
@@ -69,7 +69,7 @@ pub(super) async fn answer(
     id: &PendingId,
     pending: &PendingAuthorization,
 ) -> Result<Response, StoreError> {
-    let field = |name| params.text(name).ok().flatten().unwrap_or_default();
+    let field = |name| params.only(name).unwrap_or_default();
     let browser = cookies::browser(headers, &oauth.public_url);
     let asked = browser
         .filter(|browser| consent::is_answer_of_browser(browser, id.expose(), field("csrf")));

@@ -15,7 +15,7 @@ use axum::{
 
 use super::{OAuthState, authorize::ErrorReply, problem};
 use crate::{
-    identity::{self, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
+    identity::{self, PostedForm, ReturnTo, SignedIn, consent, cookies, csrf, sign_in},
     model::{authorization::PendingAuthorization, client::Client},
     secret::{BrowserId, Digest, PendingId},
     store::StoreError,
@@ -87,13 +87,9 @@ pub(super) async fn get(State(oauth): State<OAuthState>, request: Request) -> Re
 pub(super) async fn post(
     State(oauth): State<OAuthState>,
     Extension(connection): Extension<Connection>,
-    request: Request,
+    headers: HeaderMap,
+    PostedForm(params): PostedForm,
 ) -> Response {
-    let headers = request.headers().clone();
-    let params = match Params::of_form(request).await {
-        Ok(params) => params,
-        Err(error) => return identity::problem::incomplete(error),
-    };
     let answered = answer(&oauth, connection, &headers, &params).await;
     answered.unwrap_or_else(identity::problem::unavailable)
 }
@@ -223,7 +219,7 @@ async fn answer(
         Ok(client) => client,
         Err(problem) => return Ok(problem.with_status(StatusCode::BAD_REQUEST)),
     };
-    let field = |name| params.text(name).ok().flatten().unwrap_or_default();
+    let field = |name| params.only(name).unwrap_or_default();
     if !consent::is_answer_of(&person, request, field("csrf")) {
         return Ok(identity::problem::not_our_form());
     }
@@ -274,7 +270,7 @@ fn back_to(id: &PendingId) -> ReturnTo {
 }
 
 fn request_id(params: &Params) -> Option<&str> {
-    params.text("request").ok().flatten()
+    params.only("request")
 }
 
 fn browser(oauth: &OAuthState, headers: &HeaderMap) -> Option<Digest> {
