@@ -12,7 +12,7 @@ use axum::{
     extract::Request,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing,
+    routing::{self, Route},
 };
 use futures_util::FutureExt as _;
 use serde_json::json;
@@ -49,8 +49,9 @@ pub(crate) fn public(app: &App) -> Router {
         .merge(upstream::routes(Arc::clone(&app.assertions)))
         .merge(brand::routes(app.brand.clone()))
         .route("/healthz", routing::get(healthz));
+    let mcp = Arc::clone(&app.mcp);
     let endpoint = Around {
-        inner: mcp::endpoint(Arc::clone(&app.mcp)),
+        answer: move |request| mcp::answer(mcp, request),
         brand: app.brand.clone(),
     };
     // Surrounded directly: as one of the rooms, each call would be boxed and cloned twice more. The
@@ -65,8 +66,11 @@ pub(crate) fn surround(rooms: Router, brand: Brand) -> Router {
     rooms
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(layer_fn(move |inner| Around {
-            inner,
+        .layer(layer_fn(move |room: Route| Around {
+            answer: move |request| {
+                let answering = room.oneshot(request);
+                answering.map(|answered| answered.unwrap_or_else(|never| match never {}))
+            },
             brand: brand.clone(),
         }))
 }
@@ -74,15 +78,16 @@ pub(crate) fn surround(rooms: Router, brand: Brand) -> Router {
 /// What surrounds every request, in one piece: each layer costs every request an allocation or two,
 /// and one made by `middleware::from_fn` twice as many.
 #[derive(Clone)]
-struct Around<S> {
-    inner: S,
+struct Around<F> {
+    /// Answers one request.
+    answer: F,
     brand: Brand,
 }
 
-impl<S> Service<Request> for Around<S>
+impl<F, A> Service<Request> for Around<F>
 where
-    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+    F: FnOnce(Request) -> A + Clone + Send + 'static,
+    A: Future<Output = Response> + Send,
 {
     type Response = Response;
     type Error = Infallible;
@@ -93,10 +98,11 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let Self { inner, brand } = self.clone();
+        let around = self.clone();
         Box::pin(async move {
             let log = RequestLog::begin(&request);
-            let mut response = page::dress(answer(request, inner).await, &brand);
+            let answered = answer(request, around.answer).await;
+            let mut response = page::dress(answered, &around.brand);
             log.end(&mut response);
             Ok(response)
         })
@@ -110,19 +116,17 @@ where
     clippy::manual_async_fn,
     reason = "an `async fn` needs room for its arguments twice"
 )]
-fn answer<S>(request: Request, rooms: S) -> impl Future<Output = Response>
-where
-    S: Service<Request, Response = Response, Error = Infallible>,
-{
+fn answer<A: Future<Output = Response>>(
+    request: Request,
+    room: impl FnOnce(Request) -> A,
+) -> impl Future<Output = Response> {
     async move {
         let is_open = is_well_known(&request);
         if is_open && cors::is_preflight(request.method(), request.headers()) {
             return cors::preflight(cors::ANY);
         }
         let is_person = !is_open && is_browser(&request);
-        let answering = rooms.oneshot(request);
-        let answering = answering.map(|answered| answered.unwrap_or_else(|never| match never {}));
-        let mut response = panic::caught_for(is_person, answering).await;
+        let mut response = panic::caught_for(is_person, room(request)).await;
         if is_open {
             cors::expose(&mut response, cors::ANY);
         }

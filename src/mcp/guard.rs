@@ -41,10 +41,10 @@ use crate::{
     clippy::manual_async_fn,
     reason = "an `async fn` needs room for its arguments twice"
 )]
-pub(super) fn guard<N: Future<Output = Response>>(
+pub(super) fn guard(
     mcp: Arc<McpState>,
     request: Request,
-    next: impl FnOnce(Arc<McpState>, Arc<Authorization>, Parts, Body) -> N,
+    next: impl AsyncFnOnce(&Arc<McpState>, &Arc<Authorization>, Parts, Body) -> Response,
 ) -> impl Future<Output = Response> {
     async move {
         let origin = match allowed_origin(&mcp, request.headers()) {
@@ -65,11 +65,10 @@ pub(super) fn guard<N: Future<Output = Response>>(
         };
         let mut response = match authorized {
             Ok(authorization) => {
-                let client = authorization.client.shared();
                 let (parts, body) = request.into_parts();
                 // Here, so that a browser can read the answer to a panic too.
-                let answering = panic::caught(next(mcp, authorization, parts, body));
-                note::from_client(answering.await, client)
+                let answering = panic::caught(next(&mcp, &authorization, parts, body));
+                note::from_client(answering.await, || authorization.client.shared())
             }
             Err(refusal) => refusal,
         };

@@ -21,12 +21,10 @@ mod sse;
 mod tasks;
 mod transport;
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use axum::{Router, extract::Request, middleware, response::Response, routing};
-use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
-use tower::{Service, service_fn};
 use uuid::Uuid;
 
 use crate::{
@@ -123,14 +121,8 @@ pub fn routes(state: Arc<McpState>) -> Router {
         .with_state(state)
 }
 
-/// The endpoint behind its guard, for every method. It is a service and no handler: what makes one of
-/// the other costs every call some allocations.
-pub fn endpoint(
-    mcp: Arc<McpState>,
-) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync
-{
-    service_fn(move |request| {
-        let mcp = Arc::clone(&mcp);
-        guard::guard(mcp, request, transport::endpoint).map(Ok)
-    })
+/// The endpoint behind its guard, for every method. It is no handler: what makes a service of one
+/// costs every call some allocations.
+pub fn answer(mcp: Arc<McpState>, request: Request) -> impl Future<Output = Response> + Send {
+    guard::guard(mcp, request, transport::endpoint)
 }

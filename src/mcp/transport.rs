@@ -33,16 +33,16 @@ const MAX_BODY: usize = 16 * 1024 * 1024;
     reason = "an `async fn` needs room for its arguments twice"
 )]
 pub(super) fn endpoint(
-    mcp: Arc<McpState>,
-    authorization: Arc<Authorization>,
+    mcp: &Arc<McpState>,
+    authorization: &Arc<Authorization>,
     parts: Parts,
     body: HttpBody,
 ) -> impl Future<Output = Response> {
     async move {
         let exchange = Exchange {
-            mcp: &mcp,
+            mcp,
             features: &mcp.offered.now(),
-            authorization: &authorization,
+            authorization,
             headers: &parts.headers,
             says_modern: speaks_modern(&parts.headers),
             accepts: Accepts::read(&parts.headers),

@@ -130,7 +130,7 @@ pub(super) async fn get(
     };
     let answer = authorize(&oauth, &client, &params, connection, headers).await;
     let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
-    note::from_client(answer, client.id.shared())
+    note::from_client(answer, || client.id.shared())
 }
 
 async fn authorize(
@@ -170,7 +170,7 @@ pub(super) async fn post(
     };
     let answer = ask_anew(&oauth, &client, &params, connection, &headers).await;
     let answer = answer.unwrap_or_else(|error| refuse(&oauth, error));
-    note::from_client(answer, client.id.shared())
+    note::from_client(answer, || client.id.shared())
 }
 
 async fn ask_anew(

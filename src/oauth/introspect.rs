@@ -95,7 +95,7 @@ async fn answer(
         None => Json(StatusCode::OK, json!({ "active": false })).into_response(),
     };
     let response = NoStore(body).into_response();
-    Ok(note::from_client(response, caller.name()))
+    Ok(note::from_client(response, || caller.name()))
 }
 
 async fn find(oauth: &OAuthState, token: &Digest) -> Result<Option<Found>, StoreError> {

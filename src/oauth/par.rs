@@ -81,7 +81,7 @@ pub(super) async fn post(
         expires_in: LIFETIME.as_secs(),
     };
     let response = NoStore(Json(StatusCode::CREATED, body)).into_response();
-    Ok(note::from_client(response, client.id.shared()))
+    Ok(note::from_client(response, || client.id.shared()))
 }
 
 /// The name within a `request_uri` of ours.

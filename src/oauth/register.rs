@@ -144,7 +144,7 @@ pub(super) async fn delete(
     }
     tracing::info!(event = "client_deleted", client.id = %client.id, "a client deleted its registration");
     let response = NoStore(StatusCode::NO_CONTENT).into_response();
-    Ok(note::from_client(response, client.id.shared()))
+    Ok(note::from_client(response, || client.id.shared()))
 }
 
 fn check_policy(oauth: &OAuthState, headers: &HeaderMap) -> Result<(), OAuthError> {
@@ -266,5 +266,5 @@ fn information(
         metadata: &client.metadata,
     };
     let response = NoStore(Json(status, information)).into_response();
-    note::from_client(response, client.id.shared())
+    note::from_client(response, || client.id.shared())
 }

@@ -35,7 +35,7 @@ pub(super) async fn post(
         let client = client_auth::authenticated(&oauth, &headers, &params).await?;
         revoke(&oauth, &client, &params).await?;
         let response = NoStore(StatusCode::OK).into_response();
-        Ok(note::from_client(response, client.id.shared()))
+        Ok(note::from_client(response, || client.id.shared()))
     };
     oauth
         .counting_refusals(connection, &headers, answering)

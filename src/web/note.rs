@@ -44,11 +44,11 @@ pub fn unavailable(
 
 /// Attaches the client that a response is for, if there will be a line about it. Only one that is
 /// known: what else stands in a request as a `client_id` can be any text.
-pub fn from_client(mut response: Response, id: Arc<str>) -> Response {
+pub fn from_client(mut response: Response, id: impl FnOnce() -> Arc<str>) -> Response {
     let notes = response.extensions();
     // Every note costs some allocations, and there are many requests.
     if notes.get::<FailureNote>().is_some() || is_logged() {
-        response.extensions_mut().insert(ClientNote(id));
+        response.extensions_mut().insert(ClientNote(id()));
     }
     response
 }

@@ -84,7 +84,7 @@ pub(super) async fn answer(
         };
         tracing::info!(event = "consent_denied", client.id = %pending.client, "access was denied before anybody signed in");
         let denied = with_access_denied(oauth, &pending);
-        return Ok(note::from_client(denied, pending.client.shared()));
+        return Ok(note::from_client(denied, || pending.client.shared()));
     }
     let Some(next) = Next::of(oauth, params) else {
         return ask_to_sign_in(oauth, id, pending).await;
@@ -105,7 +105,7 @@ pub(super) async fn answer(
         address: oauth.identity.address(connection, headers),
     };
     let left = oauth.identity.leave(&browser, leaving).await;
-    Ok(note::from_client(left, pending.client.shared()))
+    Ok(note::from_client(left, || pending.client.shared()))
 }
 
 /// What somebody allows before they sign in, for when they come back: whoever was shown something else

@@ -115,7 +115,7 @@ async fn show(
         }
         _ => ask(oauth, headers, &id, &browser, &pending, params).await?,
     };
-    Ok(note::from_client(asked, pending.client.shared()))
+    Ok(note::from_client(asked, || pending.client.shared()))
 }
 
 /// Asks, unless the answer is known.
@@ -248,7 +248,7 @@ async fn answer(
     } else {
         deny(oauth, &person, &pending)
     };
-    Ok(note::from_client(answered, pending.client.shared()))
+    Ok(note::from_client(answered, || pending.client.shared()))
 }
 
 async fn ask_to_sign_in(

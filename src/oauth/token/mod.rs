@@ -68,7 +68,7 @@ pub(super) async fn post(
     }
     Ok(note::from_client(
         answer.into_response(),
-        claim.client.id.shared(),
+        || claim.client.id.shared(),
     ))
 }
 
