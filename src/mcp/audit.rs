@@ -68,8 +68,8 @@ impl Drop for Record<'_> {
         tracing::info!(
             target: "audit",
             event = "tool_called",
-            user = authorization.user.as_str(),
-            client.id = authorization.client.as_str(),
+            user = authorization.owner.user.as_str(),
+            client.id = authorization.owner.client.as_str(),
             grant.id = %authorization.grant,
             mcp.tool = &*self.tool.definition.name,
             upstream = self.tool.handler().upstream(),

@@ -68,7 +68,7 @@ pub(super) fn guard(
                 let (parts, body) = request.into_parts();
                 // Here, so that a browser can read the answer to a panic too.
                 let answering = panic::caught(next(&mcp, &authorization, parts, body));
-                note::from_client(answering.await, || authorization.client.shared())
+                note::from_client(answering.await, || authorization.owner.client.shared())
             }
             Err(refusal) => refusal,
         };

@@ -82,6 +82,16 @@ pub struct Grant {
     pub last_used_at: Timestamp,
 }
 
+impl Grant {
+    /// Whose is what is done under it.
+    pub fn owner(&self) -> SessionOwner {
+        SessionOwner {
+            user: self.user.clone(),
+            client: self.client.clone(),
+        }
+    }
+}
+
 /// Where a client took its first tokens: a hint for the person, and nothing to rely on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
@@ -100,13 +110,20 @@ pub struct Connection {
     pub tools: Vec<Box<str>>,
 }
 
-/// What an access token authorizes: all that the resource server knows of a caller.
-#[derive(Debug)]
-pub struct Authorization {
+/// On whose behalf something is done, and by which client: whose MCP sessions and tasks are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SessionOwner {
     /// On whose behalf.
     pub user: UserId,
     /// By which client.
     pub client: ClientId,
+}
+
+/// What an access token authorizes: all that the resource server knows of a caller.
+#[derive(Debug)]
+pub struct Authorization {
+    /// On whose behalf, and by which client.
+    pub owner: SessionOwner,
     /// Under which grant.
     pub grant: GrantId,
     /// What it may do.

@@ -123,7 +123,7 @@ fn may_know(caller: &Caller, found: &Found) -> bool {
 impl Found {
     fn client(&self) -> &ClientId {
         match self {
-            Self::Access(access) => &access.client,
+            Self::Access(access) => &access.owner.client,
             Self::Refresh(refresh) => &refresh.grant.client,
         }
     }
@@ -134,9 +134,9 @@ impl Found {
             Self::Access(access) => GoodToken {
                 active: true,
                 scope: access.scopes.to_string(),
-                client_id: access.client.as_str(),
-                username: access.user.as_str(),
-                sub: access.user.as_str(),
+                client_id: access.owner.client.as_str(),
+                username: access.owner.user.as_str(),
+                sub: access.owner.user.as_str(),
                 token_type: Some(token_type(access.jkt)),
                 iss: oauth.public_url.origin(),
                 aud: &access.resource,

@@ -54,7 +54,7 @@ async fn revoke(oauth: &OAuthState, client: &Client, params: &Params) -> Result<
         oauth.store.revoke_grant(grant.id).await?;
         tracing::info!(event = "grant_revoked", client.id = %client.id, grant.id = %grant.id, "a client gave its grant back");
     } else if let Some(stored) = oauth.store.access_token(&token, now).await? {
-        if stored.authorization.client != client.id {
+        if stored.authorization.owner.client != client.id {
             return Err(NOT_THEIRS);
         }
         oauth.store.revoke_access_token(&token).await?;

@@ -81,7 +81,7 @@ impl StoreVerifier {
                 "the access token is bound to another key than the proof's",
             ));
         }
-        match dpop::use_up(&*self.store, &proof, &authorization.client, now).await {
+        match dpop::use_up(&*self.store, &proof, &authorization.owner.client, now).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.refused(&ProofError::Replayed, now)),
             Err(error) => Err(AccessError::Unavailable(Box::new(error))),

@@ -10,12 +10,10 @@ use super::Result;
 use crate::{
     clock::Timestamp,
     model::{
-        client::ClientId,
-        grant::Authorization,
+        grant::SessionOwner,
         kept_task::KeptTask,
         mcp_session::McpSession,
         session_stream::{KeptEvent, KeptStream, Mail},
-        user::UserId,
     },
     secret::Digest,
 };
@@ -134,23 +132,4 @@ pub trait KeptTasks: Send + Sync {
 
     /// A process is there, and works on its tasks.
     async fn runner_lives(&self, runner: Uuid, alive_until: Timestamp) -> Result<()>;
-}
-
-/// Whose an MCP session is.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct SessionOwner {
-    /// On whose behalf.
-    pub user: UserId,
-    /// By which client.
-    pub client: ClientId,
-}
-
-impl SessionOwner {
-    /// The owner of what is done under an authorization.
-    pub fn of(authorization: &Authorization) -> Self {
-        Self {
-            user: authorization.user.clone(),
-            client: authorization.client.clone(),
-        }
-    }
 }

@@ -24,7 +24,6 @@ pub use authorizing::{
 use authorizing::{MAX_ACCESS_TOKENS, MAX_REFRESH_TOKENS, REPLAY_MEMORY};
 pub use endpoint::{
     KeptTasks, MAX_EVENTS, MAX_STREAMS, MAX_SUBSCRIPTIONS, McpSessions, STREAM_KEPT, SessionMail,
-    SessionOwner,
 };
 pub use key_ring::{KeyRing, replace_key};
 pub use keys::{DatedKey, KEY_OPENS_FOR, Keys};
@@ -35,6 +34,7 @@ pub use people::{
 pub use sql::{ImportError, OpenError, SqlStore};
 
 use crate::clock::Timestamp;
+pub use crate::model::grant::SessionOwner;
 
 /// The engine failed. Nothing was decided: the caller may try again.
 #[derive(Debug, thiserror::Error)]

@@ -166,8 +166,7 @@ pub(super) fn issue(client: &str, tokens: &str, now: Timestamp) -> Issue {
 
 pub(super) fn access_token(grant: &Grant, text: &str, now: Timestamp) -> Authorization {
     Authorization {
-        user: grant.user.clone(),
-        client: grant.client.clone(),
+        owner: grant.owner(),
         grant: grant.id,
         scopes: grant.scopes.clone(),
         resource: Arc::clone(&grant.resource),

@@ -21,8 +21,8 @@ pub(super) async fn an_access_token_opens_until_the_exact_moment_of_its_expiry(
     let found = store.access_token(&token, NOW).await.unwrap().unwrap();
     let authorization = &found.authorization;
     assert_eq!(authorization.grant, grant.id);
-    assert_eq!(authorization.user, grant.user);
-    assert_eq!(authorization.client, grant.client);
+    assert_eq!(authorization.owner.user, grant.user);
+    assert_eq!(authorization.owner.client, grant.client);
     assert_eq!(authorization.scopes, grant.scopes);
     assert_eq!(authorization.resource, grant.resource);
     assert_eq!(authorization.expires_at, NOW + ACCESS_TTL);
@@ -130,7 +130,7 @@ pub(super) async fn a_grant_of_a_client_itself_begins_once(store: Arc<dyn Store>
         let found = store.access_token(&digest(token), later).await.unwrap();
         let authorization = &found.unwrap().authorization;
         assert_eq!(authorization.grant, grant.id);
-        assert_eq!(authorization.user, grant.user);
+        assert_eq!(authorization.owner.user, grant.user);
         assert_eq!(authorization.scopes, *scopes);
     }
     let listed = store.grants(later).await.unwrap();

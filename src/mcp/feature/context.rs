@@ -225,12 +225,12 @@ impl Context {
 
     /// On whose behalf.
     pub fn user(&self) -> &UserId {
-        &self.authorization.user
+        &self.authorization.owner.user
     }
 
     /// By which client.
     pub fn client(&self) -> &ClientId {
-        &self.authorization.client
+        &self.authorization.owner.client
     }
 
     /// With which scopes.

@@ -36,11 +36,7 @@ use super::{
     rejection::Rejection,
     sse::GuardedStream,
 };
-use crate::{
-    model::session_stream::News,
-    secret::Digest,
-    store::{SessionOwner, StoreError},
-};
+use crate::{model::session_stream::News, secret::Digest, store::StoreError};
 use event_log::{EventId, EventLog};
 use keeper::Keeper;
 use sessions::{Lookup, Session};
@@ -77,10 +73,10 @@ pub(super) async fn get(exchange: &Exchange<'_>) -> Result<Response, Rejection<'
     // Changes are forwarded while somebody reads, so reading comes first.
     let response = stream(exchange, &runtime, &log, read_from, false);
     if let Some(changes) = changes {
-        let owner = SessionOwner::of(exchange.authorization);
-        let subscriptions = mcp.sessions.subscriptions(&owner, &session.id).await?;
+        let owner = &exchange.authorization.owner;
+        let subscriptions = mcp.sessions.subscriptions(owner, &session.id).await?;
         let unwatched = runtime.unwatched(&subscriptions);
-        runtime.set_subscriptions(owner, subscriptions);
+        runtime.set_subscriptions(owner.clone(), subscriptions);
         listening::forward(changes, &runtime, &log);
         // The client may have subscribed at another replica, or before a restart.
         for uri in unwatched {
@@ -306,16 +302,16 @@ impl Wish {
             return Ok(Err(fault));
         }
         let session = session.id;
-        let owner = SessionOwner::of(exchange.authorization);
+        let owner = &exchange.authorization.owner;
         let has_room = match &self {
             Self::Level(level) => {
-                let kept = mcp.sessions.set_log_level(&owner, &session, level.rank());
+                let kept = mcp.sessions.set_log_level(owner, &session, level.rank());
                 kept.await?;
                 return Ok(Ok(()));
             }
-            Self::Subscribe(uri) => mcp.sessions.subscribe(&owner, &session, uri).await?,
+            Self::Subscribe(uri) => mcp.sessions.subscribe(owner, &session, uri).await?,
             Self::Unsubscribe(uri) => {
-                mcp.sessions.unsubscribe(&owner, &session, uri).await?;
+                mcp.sessions.unsubscribe(owner, &session, uri).await?;
                 if let Some(runtime) = mcp.internal.runtimes.existing(&session) {
                     runtime.stop_watch(uri);
                 }

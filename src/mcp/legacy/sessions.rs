@@ -19,7 +19,7 @@ use crate::{
         session_stream::News,
     },
     secret::{Digest, McpSessionId},
-    store::{Result, SessionOwner},
+    store::Result,
     web::sole_header,
 };
 
@@ -63,7 +63,7 @@ pub(super) async fn begin(
         expires_at: mcp.clock.now() + mcp.session_ttl,
     };
     mcp.sessions
-        .insert_mcp_session(&SessionOwner::of(authorization), id.digest(), session)
+        .insert_mcp_session(&authorization.owner, id.digest(), session)
         .await?;
     Ok(id)
 }
@@ -84,7 +84,7 @@ pub(super) async fn find(
     let now = mcp.clock.now();
     let found = mcp
         .sessions
-        .mcp_session(&SessionOwner::of(authorization), &id, now, mcp.session_ttl)
+        .mcp_session(&authorization.owner, &id, now, mcp.session_ttl)
         .await?;
     let session = found.and_then(|found| {
         Some(Session {
@@ -104,7 +104,7 @@ pub(super) async fn end(
     session: Session,
 ) -> Result<()> {
     mcp.sessions
-        .end_mcp_session(&SessionOwner::of(authorization), &session.id)
+        .end_mcp_session(&authorization.owner, &session.id)
         .await?;
     mcp.internal.runtimes.end(&session.id);
     mail::tell(mcp, News::Ended(session.id)).await;

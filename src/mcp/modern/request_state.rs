@@ -70,8 +70,8 @@ impl StateSealer {
         now: Timestamp,
     ) -> Option<String> {
         let state = State {
-            user: authorization.user.as_str().into(),
-            client: authorization.client.as_str().into(),
+            user: authorization.owner.user.as_str().into(),
+            client: authorization.owner.client.as_str().into(),
             request: request.into(),
             expires_at: (now + LIFETIME).as_millis(),
             answers: Cow::Borrowed(answers),
@@ -92,8 +92,8 @@ impl StateSealer {
         let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let opened = self.0.iter().find_map(|sealer| sealer.open(&sealed))?;
         let state: State<'_> = serde_json::from_slice(&opened).ok()?;
-        let is_good = state.user == authorization.user.as_str()
-            && state.client == authorization.client.as_str()
+        let is_good = state.user == authorization.owner.user.as_str()
+            && state.client == authorization.owner.client.as_str()
             && state.request == request
             && Timestamp::from_millis(state.expires_at) > now;
         is_good.then(|| Kept {

@@ -18,7 +18,7 @@ use crate::{
         mail,
     },
     model::{kept_task::KeptTask, session_stream::News},
-    store::{Result, SessionOwner},
+    store::Result,
 };
 
 /// How often a process that has tasks says that it is there.
@@ -88,8 +88,8 @@ pub(in crate::mcp) async fn describe(
         let task = mcp.internal.tasks.find(id, authorization, now);
         return Ok(task.map(|task| task.detailed()));
     }
-    let owner = SessionOwner::of(authorization);
-    let kept = mcp.tasks.kept_task(&owner, id, now).await?;
+    let owner = &authorization.owner;
+    let kept = mcp.tasks.kept_task(owner, id, now).await?;
     Ok(kept.and_then(|kept| {
         let described: Map<String, Value> = serde_json::from_str(&kept.described).ok()?;
         Some(if kept.is_lost(now) {
@@ -173,8 +173,8 @@ async fn kept_elsewhere(
     if !mcp.mail.is_shared() {
         return Ok(None);
     }
-    let owner = SessionOwner::of(authorization);
-    mcp.tasks.kept_task(&owner, id, now).await
+    let owner = &authorization.owner;
+    mcp.tasks.kept_task(owner, id, now).await
 }
 
 /// A task whose process has gone: it has failed, and its client may ask again.

@@ -82,10 +82,10 @@ impl TaskTable {
         is_kept: bool,
         now: Timestamp,
     ) -> Result<Arc<Task>, RpcError> {
-        let owner = SessionOwner::of(authorization);
+        let owner = &authorization.owner;
         let mut tasks = self.lock();
         tasks.retain(|_, task| !task.has_expired(now));
-        let of_owner = tasks.values().filter(|task| task.owner == owner).count();
+        let of_owner = tasks.values().filter(|task| task.owner == *owner).count();
         if of_owner >= MAX_TASKS || tasks.len() >= MAX_TASKS_OVERALL {
             return Err(RpcError::new(
                 INTERNAL_ERROR,
@@ -94,7 +94,7 @@ impl TaskTable {
         }
         let task = Arc::new(Task {
             id: format!("task_{}", Uuid::new_v4().simple()).into(),
-            owner,
+            owner: owner.clone(),
             created_at: now,
             cancelled: CancellationToken::new(),
             changes,
@@ -114,7 +114,7 @@ impl TaskTable {
     fn find(&self, id: &str, authorization: &Authorization, now: Timestamp) -> Option<Arc<Task>> {
         let tasks = self.lock();
         let task = tasks.get(id)?;
-        let is_owners = task.owner == SessionOwner::of(authorization);
+        let is_owners = task.owner == authorization.owner;
         (is_owners && !task.has_expired(now)).then(|| Arc::clone(task))
     }
 

@@ -66,10 +66,9 @@ pub(super) async fn post(
     if answer.is_ok() {
         turn.give_back(&oauth);
     }
-    Ok(note::from_client(
-        answer.into_response(),
-        || claim.client.id.shared(),
-    ))
+    Ok(note::from_client(answer.into_response(), || {
+        claim.client.id.shared()
+    }))
 }
 
 async fn exchange(
@@ -130,8 +129,7 @@ fn mint_access_token(
 ) -> (AccessToken, Authorization) {
     let token = AccessToken::mint();
     let authorization = Authorization {
-        user: grant.user.clone(),
-        client: grant.client.clone(),
+        owner: grant.owner(),
         grant: grant.id,
         scopes,
         resource: Arc::clone(&grant.resource),

@@ -357,8 +357,7 @@ mod tests {
 
     fn access(grant: &Grant) -> Authorization {
         Authorization {
-            user: grant.user.clone(),
-            client: grant.client.clone(),
+            owner: grant.owner(),
             grant: grant.id,
             scopes: grant.scopes.clone(),
             resource: Arc::clone(&grant.resource),

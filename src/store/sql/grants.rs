@@ -19,7 +19,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     model::grant::{
-        Authorization, Grant, GrantId, Origin, Revocation, Rotation, SealedAnswer,
+        Authorization, Grant, GrantId, Origin, Revocation, Rotation, SealedAnswer, SessionOwner,
         StoredAccessToken, StoredRefreshToken,
     },
     secret::Digest,
@@ -289,8 +289,10 @@ pub(super) async fn end(tx: &mut Tx, news: &News<'_>, grant: GrantId) -> DbResul
 
 fn access_token(token: Digest, row: &Row) -> DbResult<StoredAccessToken> {
     let authorization = Authorization {
-        user: row.user()?,
-        client: row.client()?,
+        owner: SessionOwner {
+            user: row.user()?,
+            client: row.client()?,
+        },
         grant: row.grant_id("grant_id")?,
         scopes: row.scopes()?,
         resource: row.text("resource")?.into(),
