@@ -7,12 +7,17 @@ use std::{
     task::{Context, Poll},
 };
 
+use arrayvec::ArrayVec;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
 use super::progress::Progress;
+
+/// The longest answer that is put together here, in bytes: one buffer costs the kernel less than the
+/// several that hyper has for head and body.
+const SMALL: usize = 2048;
 
 /// A socket that notes when something passes.
 pub(super) struct Observed {
@@ -53,7 +58,18 @@ impl AsyncWrite for Observed {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let length: usize = bufs.iter().map(|buf| buf.len()).sum();
+        let stream = Pin::new(&mut self.stream);
+        let polled = if length <= SMALL {
+            let mut together = ArrayVec::<u8, SMALL>::new();
+            for buf in bufs {
+                // There is room: all of them together are not longer.
+                let _ = together.try_extend_from_slice(buf);
+            }
+            stream.poll_write(cx, &together)
+        } else {
+            stream.poll_write_vectored(cx, bufs)
+        };
         if matches!(polled, Poll::Ready(Ok(written)) if written > 0) {
             self.progress.bytes_written();
         }
