@@ -21,7 +21,7 @@
 //! registers (`oauth/register.rs`) and sends the person's browser to `/authorize`
 //! (`oauth/authorize.rs`), where the request is checked whole and kept. The person signs in
 //! (`identity/sign_in.rs`, or elsewhere: `identity/providers`), is asked (`identity/consent.rs`) and
-//! allows; what that means is decided in `oauth/consent.rs`, and a code goes back to the client. The
+//! allows; what that means is decided in `oauth/consent`, and a code goes back to the client. The
 //! client redeems it (`oauth/token/authorization_code.rs`): the store marks the code, begins a grant
 //! and keeps the digests of its first tokens in one step. With the token the client calls `/mcp` again;
 //! the guard looks it up, `transport.rs` reads the message, `dispatch.rs` finds the method and a tool
