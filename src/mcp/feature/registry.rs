@@ -7,18 +7,15 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use jsonschema::Validator;
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     completion::{Completing, Completion},
     context::{CallError, Context},
-    header_params::HeaderParams,
     prompt::{Prompt, PromptDefinition},
+    registered_tool::RegisteredTool,
     resource::{Resource, ResourceContents, ResourceDefinition, ResourceTemplate, Watch},
-    schema,
-    tool::{TaskSupport, Tool, ToolDefinition, ToolResult},
+    tool::{TaskSupport, Tool},
     wire,
 };
 use crate::{
@@ -46,20 +43,6 @@ pub struct Features {
     /// Made when somebody asks, for all eras at once.
     resource_lists: OnceLock<BTreeMap<Era, ResourceLists>>,
     instructions: Option<String>,
-}
-
-/// A tool, ready to be called.
-pub(in crate::mcp) struct RegisteredTool {
-    tool: Arc<dyn Tool>,
-    pub(in crate::mcp) definition: ToolDefinition,
-    /// `None`: it validates itself.
-    input: Option<Validator>,
-    output: Option<Validator>,
-    is_listed: bool,
-    pub(in crate::mcp) header_params: HeaderParams,
-    pub(in crate::mcp) requirement: Requirement,
-    /// Its description in JSON, by era.
-    described: BTreeMap<Era, Vec<u8>>,
 }
 
 /// A prompt, ready to be filled in.
@@ -103,10 +86,6 @@ pub enum RegistryError {
     },
 }
 
-/// A result that the tool's own output schema does not allow.
-#[derive(Debug)]
-pub(in crate::mcp) struct OutsideSchema(pub(in crate::mcp) String);
-
 impl Features {
     /// Nothing is offered yet. `scopes` decides which token opens what.
     pub fn new(scopes: Arc<ScopeCatalogue>) -> Self {
@@ -124,59 +103,12 @@ impl Features {
 
     /// Offers a tool.
     pub fn add_tool(&mut self, tool: Arc<dyn Tool>) -> Result<(), RegistryError> {
-        let definition = tool.definition();
-        let is_checked = !tool.validates_itself();
-        if is_checked {
-            check_name(&definition.name)?;
-        }
-        let name = definition.name.clone();
-        let in_schema = |which, problem: String| RegistryError::Schema {
-            name: name.clone().into_owned(),
-            which,
-            problem,
-        };
-        if is_checked && definition.input_schema.get("type") != Some(&json!("object")) {
-            let problem = "its root must have \"type\": \"object\"".to_owned();
-            return Err(in_schema("input", problem));
-        }
-        let input = is_checked.then(|| schema::compile(&definition.input_schema));
-        let input = input.transpose();
-        let input = input.map_err(|problem| in_schema("input", problem))?;
-        let output = definition.output_schema.as_ref().filter(|_| is_checked);
-        let output = output.map(schema::compile);
-        let output = output.transpose();
-        let output = output.map_err(|problem| in_schema("output", problem))?;
-        let header_params = HeaderParams::of_schema(&definition.input_schema);
-        let header_params = header_params.map_err(|problem| in_schema("input", problem))?;
+        let tool = RegisteredTool::new(tool, &self.scopes)?;
+        let name = tool.definition.name.clone();
         if self.tools_by_name.contains_key(&name) {
             return Err(RegistryError::Duplicate(name.into_owned()));
         }
-        let extra = tool.extra();
-        let described = Era::ALL
-            .into_iter()
-            .map(|era| {
-                let mut extra = extra.clone();
-                if !era.has_tool_annotations() {
-                    extra.remove("annotations");
-                }
-                (era, described(&wire::tool(&definition, era), &extra))
-            })
-            .collect();
-        let is_listed = tool.is_listed();
-        let requirement = match tool.scope() {
-            Some(scope) => self.scopes.requirement_of_scope(scope),
-            None => self.scopes.requirement_of_tool(&name),
-        };
-        let tool = Arc::new(RegisteredTool {
-            tool,
-            definition,
-            input,
-            output,
-            is_listed,
-            header_params,
-            requirement,
-            described,
-        });
+        let tool = Arc::new(tool);
         self.tools_by_name.insert(name, Arc::clone(&tool));
         self.tools.push(tool);
         Ok(())
@@ -246,8 +178,10 @@ impl Features {
             wire::described(&template, &t.extra())
         });
         ResourceLists {
-            resources: to_json(&json!({ "resources": resources.collect::<Vec<_>>() })),
-            templates: to_json(&json!({ "resourceTemplates": templates.collect::<Vec<_>>() })),
+            resources: wire::to_json(&json!({ "resources": resources.collect::<Vec<_>>() })),
+            templates: wire::to_json(
+                &json!({ "resourceTemplates": templates.collect::<Vec<_>>() }),
+            ),
         }
     }
 
@@ -263,23 +197,21 @@ impl Features {
 
     /// All tools, each as clients of the newest version are told of it.
     pub fn tools_as_json(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.tools.iter().map(|tool| {
-            let words = tool.described.get(&Era::Modern);
-            (&*tool.definition.name, words.map_or(&[][..], Vec::as_slice))
-        })
+        let tools = self.tools.iter();
+        tools.map(|tool| (&*tool.definition.name, tool.described(Era::Modern)))
     }
 
     /// All tools in words: what a client would have to read anew if it were not the same.
     pub(super) fn tools_described(&self) -> Vec<u8> {
         let listed = self.tools.iter().filter(|tool| tool.is_listed);
-        let tools = listed.filter_map(|tool| tool.described.get(&Era::Modern));
-        tools.flatten().copied().collect()
+        let tools = listed.flat_map(|tool| tool.described(Era::Modern));
+        tools.copied().collect()
     }
 
     /// The same of all prompts.
     pub(super) fn prompts_described(&self) -> Vec<u8> {
         let listed = self.prompts.iter().filter(|p| p.prompt.is_listed());
-        to_json(&listed.map(|p| p.described(Era::Modern)).collect::<Vec<_>>())
+        wire::to_json(&listed.map(|p| p.described(Era::Modern)).collect::<Vec<_>>())
     }
 
     /// The same of all resources and their families.
@@ -309,7 +241,7 @@ impl Features {
         let is_told =
             |tool: &&Arc<RegisteredTool>| tool.is_listed && tool.requirement.is_met_by(granted);
         let told = self.tools.iter().filter(is_told);
-        let told = told.filter_map(|tool| tool.described.get(&era));
+        let told = told.map(|tool| tool.described(era));
         let length: usize = told.clone().map(|described| described.len() + 1).sum();
         let mut list = Vec::with_capacity(BEGINNING.len() + length + END.len());
         list.extend_from_slice(BEGINNING);
@@ -348,7 +280,7 @@ impl Features {
         let opened = self.prompts.iter();
         let opened = opened.filter(|p| p.prompt.is_listed() && p.requirement.is_met_by(granted));
         let prompts: Vec<_> = opened.map(|p| p.described(era)).collect();
-        to_json(&json!({ "prompts": prompts }))
+        wire::to_json(&json!({ "prompts": prompts }))
     }
 
     pub(in crate::mcp) fn resource_list(&self, era: Era) -> Vec<u8> {
@@ -447,33 +379,6 @@ impl Features {
     }
 }
 
-impl RegisteredTool {
-    /// What is wrong with arguments, as a result that a model can act on (SEP-1303).
-    pub(in crate::mcp) fn refuse(&self, arguments: &Value) -> Option<ToolResult> {
-        let violations = schema::violations(self.input.as_ref()?, arguments)?;
-        let name = &self.definition.name;
-        Some(ToolResult::error(format!(
-            "The arguments do not fit the schema of {name}: {violations}"
-        )))
-    }
-
-    pub(in crate::mcp) fn handler(&self) -> &dyn Tool {
-        &*self.tool
-    }
-
-    /// Holds a result against the output schema.
-    pub(in crate::mcp) fn check(&self, result: &ToolResult) -> Result<(), OutsideSchema> {
-        match (&self.output, &result.structured) {
-            (Some(schema), Some(structured)) => schema::violations(schema, structured)
-                .map_or(Ok(()), |problem| Err(OutsideSchema(problem))),
-            (Some(_), None) if !result.is_error => Err(OutsideSchema(
-                "there is an output schema but no structured content".to_owned(),
-            )),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl RegisteredPrompt {
     pub(in crate::mcp) fn handler(&self) -> &dyn Prompt {
         &*self.prompt
@@ -481,12 +386,6 @@ impl RegisteredPrompt {
 
     fn described(&self, era: Era) -> Value {
         wire::described(&wire::prompt(&self.definition, era), &self.prompt.extra())
-    }
-}
-
-impl fmt::Debug for RegisteredTool {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RegisteredTool({})", self.definition.name)
     }
 }
 
@@ -516,33 +415,13 @@ fn variables(pattern: &str) -> impl Iterator<Item = &str> {
         .map(|variable| variable.split(['*', ':']).next().unwrap_or_default())
 }
 
-fn check_name(name: &str) -> Result<(), RegistryError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-');
-    if (1..=128).contains(&name.len()) && name.bytes().all(allowed) {
-        Ok(())
-    } else {
-        Err(RegistryError::Name(name.to_owned()))
-    }
-}
-
-/// A description in JSON; one that has nothing to be laid over it is written as it is.
-fn described(description: &impl Serialize, extra: &Map<String, Value>) -> Vec<u8> {
-    if extra.is_empty() {
-        to_json(description)
-    } else {
-        to_json(&wire::described(description, extra))
-    }
-}
-
-fn to_json(value: &impl Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("descriptions are made of strings and JSON values")
-}
-
 #[cfg(test)]
 mod tests {
     use async_trait::async_trait;
+    use serde_json::Map;
 
     use super::*;
+    use crate::mcp::feature::{ToolDefinition, ToolResult};
 
     struct Named(&'static str, Value);
 

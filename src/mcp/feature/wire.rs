@@ -133,3 +133,8 @@ pub(super) fn described(description: &impl Serialize, extra: &Map<String, Value>
     }
     described
 }
+
+/// A description in JSON.
+pub(super) fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("descriptions are made of strings and JSON values")
+}
