@@ -23,7 +23,7 @@ use super::{
 use crate::mcp::feature::{CallError, Capability, Context};
 
 /// What an upstream asks within so long of its last question is asked together.
-const TOGETHER: Duration = Duration::from_millis(5);
+const TOGETHER: Duration = Duration::from_millis(25);
 
 /// `MissingRequiredClientCapability` of 2026-07-28.
 const MISSING_CAPABILITY: i32 = -32021;
