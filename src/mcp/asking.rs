@@ -37,6 +37,13 @@ pub(super) enum Asker {
     Task(Arc<Task>),
 }
 
+impl Asker {
+    /// Whether the call has become a task.
+    pub(super) fn is_task(&self) -> bool {
+        matches!(self, Self::Task(_))
+    }
+}
+
 /// Questions that a round ended with.
 #[derive(Default)]
 pub(super) struct OpenQuestions(Mutex<Vec<(String, Question)>>);

@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{
-    asking::Asker,
     audit::Record,
     era::Era,
     exchange::Exchange,
@@ -147,8 +146,8 @@ pub(super) fn prepare(
 }
 
 /// Runs a handler. One that panics has failed, and nothing else has.
-pub(super) async fn run(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
-    let running = AssertUnwindSafe(handle(features, work, context, era));
+pub(super) async fn run(features: &Features, work: Work, context: &Context) -> Outcome {
+    let running = AssertUnwindSafe(handle(features, work, context));
     running.catch_unwind().await.unwrap_or_else(|_| {
         // The panic hook has logged it, with its place.
         let message = "the server failed to answer; it has been logged";
@@ -156,21 +155,21 @@ pub(super) async fn run(features: &Features, work: Work, context: &Context, era:
     })
 }
 
-async fn handle(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
-    let handled = handle_work(features, work, context, era).await;
+async fn handle(features: &Features, work: Work, context: &Context) -> Outcome {
+    let handled = handle_work(features, work, context).await;
     handled.map_err(|fault| match fault {
-        Fault::ResourceNotFound(uri) => no_resource(era, &uri).into(),
+        Fault::ResourceNotFound(uri) => no_resource(context.era, &uri).into(),
         fault => fault,
     })
 }
 
-async fn handle_work(features: &Features, work: Work, context: &Context, era: Era) -> Outcome {
+async fn handle_work(features: &Features, work: Work, context: &Context) -> Outcome {
     match work {
-        Work::Tool { tool, arguments } => call_tool(&tool, arguments, context, era).await,
+        Work::Tool { tool, arguments } => call_tool(&tool, arguments, context).await,
         Work::Prompt { prompt, arguments } => {
             let mut result = prompt.handler().get(arguments, context).await?;
             settle_meta(&mut result.extra, context);
-            to_json(&result.on_wire(era))
+            to_json(&result.on_wire(context.era))
         }
         Work::Read { uri } => match features.read(&uri, context).await? {
             Some(contents) => {
@@ -199,18 +198,13 @@ pub(super) async fn prepare_task(work: &Work, context: &Context) -> Result<Optio
     Ok(None)
 }
 
-async fn call_tool(
-    tool: &RegisteredTool,
-    arguments: Value,
-    context: &Context,
-    era: Era,
-) -> Outcome {
+async fn call_tool(tool: &RegisteredTool, arguments: Value, context: &Context) -> Outcome {
     let mut record = Record::begin(tool, &arguments, context);
     let outcome = result_of(tool, arguments, context).await;
     if let Some(record) = &mut record {
         record.end(&outcome);
     }
-    tool_result(outcome?, era)
+    tool_result(outcome?, context.era)
 }
 
 async fn result_of(
@@ -218,8 +212,7 @@ async fn result_of(
     arguments: Value,
     context: &Context,
 ) -> Result<ToolResult, Fault> {
-    let is_task = matches!(context.asker, Asker::Task(_));
-    if tool.definition.task == TaskSupport::Required && !is_task {
+    if tool.definition.task == TaskSupport::Required && !context.asker.is_task() {
         return Err(Fault::Capability(Capability::Tasks));
     }
     if let Some(refusal) = tool.refuse(&arguments) {
@@ -249,8 +242,7 @@ async fn result_of(
 /// Puts the `_meta` that a handler added together with that of its result: with what surrounds the
 /// answer where every answer has a `_meta` of ours, else, and in what a task keeps, into the result.
 fn settle_meta(result: &mut Map<String, Value>, context: &Context) {
-    let is_kept = matches!(context.asker, Asker::Task(_));
-    if context.era == Era::Modern && !is_kept {
+    if context.era == Era::Modern && !context.asker.is_task() {
         if let Some(Value::Object(meta)) = result.remove("_meta") {
             context.add_meta(meta);
         }

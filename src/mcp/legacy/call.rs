@@ -74,7 +74,7 @@ pub(super) async fn answer(
     let features = Arc::clone(exchange.features);
     let is_tool = matches!(work, Work::Tool { .. });
     let mut running = Box::pin(async move {
-        let outcome = dispatch::run(&features, work, &context, era).await;
+        let outcome = dispatch::run(&features, work, &context).await;
         outcome.or_else(|fault| told(fault, is_tool, era))
     });
     let keeper = Keeper::of(&exchange.mcp.mail, &exchange.mcp.clock, session.id);

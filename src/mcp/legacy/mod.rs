@@ -211,7 +211,7 @@ async fn in_batch(
             let features = exchange.features;
             let era = Era::Legacy(session.version);
             let is_tool = matches!(work, dispatch::Work::Tool { .. });
-            let outcome = dispatch::run(features, work, &context, era).await;
+            let outcome = dispatch::run(features, work, &context).await;
             outcome.or_else(|fault| call::told(fault, is_tool, era))
         }
         Err(fault) => call::told(fault, false, Era::Legacy(session.version)),

@@ -154,7 +154,7 @@ type Running = Pin<Box<dyn Future<Output = Result<Vec<u8>, Fault>> + Send>>;
 
 impl Call {
     async fn run(self, work: Work) -> Result<Vec<u8>, Fault> {
-        match dispatch::run(&self.features, work, &self.context, Era::Modern).await {
+        match dispatch::run(&self.features, work, &self.context).await {
             Ok(result) => {
                 // What depended on answers is good for this one call.
                 let was_asked = !self.context.lock_answers().is_empty();
@@ -230,7 +230,7 @@ async fn begin_task(mut call: Call, work: Work) -> Result<Vec<u8>, Fault> {
     let created = created(&task);
     tokio::spawn(async move {
         let outcome = tokio::select! {
-            outcome = dispatch::run(&call.features, work, &call.context, Era::Modern) => outcome,
+            outcome = dispatch::run(&call.features, work, &call.context) => outcome,
             () = task.cancelled.cancelled() => return,
         };
         task.finish(outcome, mcp.clock.now());
