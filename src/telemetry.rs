@@ -101,9 +101,50 @@ impl RequestLog {
 
     /// Logs what came of it, and tells the caller its id.
     pub(crate) fn end(self, response: &mut Response) {
-        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
-        log(response, &self.method, route, &self.id, self.began);
+        self.log(response);
         response.headers_mut().insert(REQUEST_ID, self.id);
+    }
+
+    fn log(&self, response: &Response) {
+        let route = self.route.as_ref().map_or("none", MatchedPath::as_str);
+        // Any token is a method, as long as the sender likes.
+        let method = Some(self.method.as_str()).filter(|name| name.len() <= MAX_METHOD);
+        let method = method.unwrap_or("other");
+        let status = response.status().as_u16();
+        let notes = response.extensions();
+        let client = notes.get::<ClientNote>().map(|ClientNote(id)| &**id);
+        let request_id = self.id.to_str().unwrap_or_default();
+        // Not asked before it is known that somebody wants to read it.
+        let duration_ms = || self.began.elapsed().as_secs_f64() * 1000.0;
+        if let Some(FailureNote(cause)) = notes.get::<FailureNote>() {
+            let cause = chain(cause.as_ref());
+            tracing::error!(
+                target: REQUEST_LOG,
+                {
+                    http.method = method,
+                    http.route = route,
+                    http.status = status,
+                    duration_ms = duration_ms(),
+                    client.id = client,
+                    request.id = request_id,
+                    cause,
+                },
+                "request failed"
+            );
+        } else {
+            tracing::info!(
+                target: REQUEST_LOG,
+                {
+                    http.method = method,
+                    http.route = route,
+                    http.status = status,
+                    duration_ms = duration_ms(),
+                    client.id = client,
+                    request.id = request_id,
+                },
+                "request"
+            );
+        }
     }
 }
 
@@ -118,47 +159,6 @@ fn request_id(request: &Request) -> HeaderValue {
         let id = Uuid::new_v4().hyphenated().encode_lower(&mut buffer);
         HeaderValue::from_str(id).expect("a UUID is printable ASCII")
     })
-}
-
-fn log(response: &Response, method: &Method, route: &str, id: &HeaderValue, began: Instant) {
-    // Any token is a method, as long as the sender likes.
-    let method = Some(method.as_str()).filter(|name| name.len() <= MAX_METHOD);
-    let method = method.unwrap_or("other");
-    let status = response.status().as_u16();
-    let notes = response.extensions();
-    let client = notes.get::<ClientNote>().map(|ClientNote(id)| &**id);
-    let request_id = id.to_str().unwrap_or_default();
-    // Not asked before it is known that somebody wants to read it.
-    let duration_ms = || began.elapsed().as_secs_f64() * 1000.0;
-    if let Some(FailureNote(cause)) = notes.get::<FailureNote>() {
-        let cause = chain(cause.as_ref());
-        tracing::error!(
-            target: REQUEST_LOG,
-            {
-                http.method = method,
-                http.route = route,
-                http.status = status,
-                duration_ms = duration_ms(),
-                client.id = client,
-                request.id = request_id,
-                cause,
-            },
-            "request failed"
-        );
-    } else {
-        tracing::info!(
-            target: REQUEST_LOG,
-            {
-                http.method = method,
-                http.route = route,
-                http.status = status,
-                duration_ms = duration_ms(),
-                client.id = client,
-                request.id = request_id,
-            },
-            "request"
-        );
-    }
 }
 
 /// An error and what caused it.

@@ -76,7 +76,7 @@ pub(super) async fn answer(
     let Some(browser) = asked else {
         return ask_to_sign_in(oauth, id, pending).await;
     };
-    if params.text("decision") == Ok(Some("deny")) {
+    if params.only("decision") == Some("deny") {
         let (digest, now) = (browser.digest(), oauth.clock.now());
         let taken = oauth.store.take_pending(&id.digest(), &digest, now).await?;
         let Some(pending) = taken else {
@@ -94,7 +94,7 @@ pub(super) async fn answer(
         Err(problem) => return Ok(problem.with_status(StatusCode::BAD_REQUEST)),
     };
     let is_what_was_shown = field(consent::APPEARANCE) == client.appearance().to_base64url();
-    if params.text("decision") != Ok(Some("allow")) || !is_what_was_shown {
+    if params.only("decision") != Some("allow") || !is_what_was_shown {
         return ask(oauth, headers, id, pending, next).await;
     }
     let leaving = Leaving {

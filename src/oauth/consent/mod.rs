@@ -227,9 +227,9 @@ async fn answer(
     if field(consent::APPEARANCE) != client.appearance().to_base64url() {
         return ask(oauth, headers, &id, &browser, &pending, params).await;
     }
-    let allowed = match params.text("decision") {
-        Ok(Some("allow")) => true,
-        Ok(Some("deny")) => false,
+    let allowed = match params.only("decision") {
+        Some("allow") => true,
+        Some("deny") => false,
         _ => {
             let problem = problem::malformed("The answer must be allow or deny.".to_owned());
             return Ok(problem.with_status(StatusCode::BAD_REQUEST));
