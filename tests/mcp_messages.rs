@@ -7,10 +7,6 @@ use crate::support::{Answer, McpClient, TestServer, connect, initialize_message}
 
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
-async fn session(server: &TestServer, version: &str) -> McpClient {
-    McpClient::connected(server, version).await
-}
-
 async fn post_text(mcp: &McpClient, body: &str) -> Answer {
     mcp.http(Method::POST)
         .body("application/json", body)
@@ -22,7 +18,7 @@ async fn post_text(mcp: &McpClient, body: &str) -> Answer {
 async fn ping_is_answered_in_every_revision() {
     let server = TestServer::start().await;
     for version in VERSIONS {
-        let mcp = session(&server, version).await;
+        let mcp = McpClient::connected(&server, version).await;
         assert_eq!(mcp.result("ping", &json!({})).await, json!({}), "{version}");
     }
 }
@@ -30,7 +26,7 @@ async fn ping_is_answered_in_every_revision() {
 #[tokio::test]
 async fn ids_come_back_as_they_were_sent() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
 
     for id in [
         "0",
@@ -57,7 +53,7 @@ async fn ids_come_back_as_they_were_sent() {
 #[tokio::test]
 async fn notifications_and_responses_are_accepted_without_an_answer() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
 
     for message in [
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
@@ -75,7 +71,7 @@ async fn notifications_and_responses_are_accepted_without_an_answer() {
 #[tokio::test]
 async fn what_is_not_json_is_a_parse_error() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
 
     for body in ["", "{", "hello", "{\"jsonrpc\":\"2.0\",}", "\u{feff}x"] {
         let answer = post_text(&mcp, body).await;
@@ -93,7 +89,7 @@ async fn what_is_not_json_is_a_parse_error() {
 #[tokio::test]
 async fn what_is_not_a_message_is_an_invalid_request() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
 
     for message in [
         json!({}),
@@ -120,7 +116,7 @@ async fn what_is_not_a_message_is_an_invalid_request() {
 #[tokio::test]
 async fn an_error_repeats_the_id_where_it_could_be_read() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
     let message = json!({ "jsonrpc": "1.0", "id": "seven", "method": "ping" });
     assert_eq!(mcp.post(&message).await.rpc()["id"], "seven");
 }
@@ -128,7 +124,7 @@ async fn an_error_repeats_the_id_where_it_could_be_read() {
 #[tokio::test]
 async fn parameters_of_the_wrong_shape_are_invalid() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
 
     for params in [json!([1]), json!("x"), json!(7)] {
         let answer = mcp.request("tools/call", &params).await;
@@ -141,7 +137,7 @@ async fn parameters_of_the_wrong_shape_are_invalid() {
 async fn unknown_methods_are_not_found_and_do_not_look_like_a_lost_session() {
     let server = TestServer::start().await;
     for version in VERSIONS {
-        let mcp = session(&server, version).await;
+        let mcp = McpClient::connected(&server, version).await;
         for method in ["no/such/method", "tools", "Tools/list", "tools/list/", ""] {
             // 404 would mean that the session is gone.
             let answer = mcp.request(method, &json!({})).await.expect(200);
@@ -153,7 +149,7 @@ async fn unknown_methods_are_not_found_and_do_not_look_like_a_lost_session() {
 #[tokio::test]
 async fn batches_are_answered_where_the_revision_has_them() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-03-26").await;
+    let mcp = McpClient::connected(&server, "2025-03-26").await;
     let batch = json!([
         { "jsonrpc": "2.0", "id": 1, "method": "ping" },
         { "jsonrpc": "2.0", "method": "notifications/initialized" },
@@ -172,7 +168,7 @@ async fn batches_are_answered_where_the_revision_has_them() {
 #[tokio::test]
 async fn a_batch_without_requests_is_accepted_without_an_answer() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-03-26").await;
+    let mcp = McpClient::connected(&server, "2025-03-26").await;
     let batch = json!([
         { "jsonrpc": "2.0", "method": "notifications/initialized" },
         { "jsonrpc": "2.0", "method": "notifications/of/the/future" },
@@ -184,7 +180,7 @@ async fn a_batch_without_requests_is_accepted_without_an_answer() {
 #[tokio::test]
 async fn one_bad_member_does_not_spoil_a_batch() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-03-26").await;
+    let mcp = McpClient::connected(&server, "2025-03-26").await;
     // JSON-RPC 2.0 §6.
     let batch = json!([7, { "jsonrpc": "2.0", "id": 1, "method": "ping" }]);
     let answers = messages(&mcp.post(&batch).await.expect(200));
@@ -204,7 +200,7 @@ async fn one_bad_member_does_not_spoil_a_batch() {
 #[tokio::test]
 async fn batches_that_cannot_be_are_invalid_requests() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-03-26").await;
+    let mcp = McpClient::connected(&server, "2025-03-26").await;
     let empty = mcp.post(&json!([])).await.expect(400);
     assert_eq!(empty.rpc_error(), -32600);
     // 2025-03-26: `initialize` must not be part of a batch.
@@ -219,7 +215,7 @@ async fn batches_that_cannot_be_are_invalid_requests() {
 async fn other_revisions_have_no_batches() {
     let server = TestServer::start().await;
     for version in ["2024-11-05", "2025-06-18", "2025-11-25"] {
-        let mcp = session(&server, version).await;
+        let mcp = McpClient::connected(&server, version).await;
         let batch = json!([{ "jsonrpc": "2.0", "id": 1, "method": "ping" }]);
         let answer = mcp.post(&batch).await;
         assert_eq!(answer.status, 400, "{version}: {answer:#?}");

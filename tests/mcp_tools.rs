@@ -7,10 +7,6 @@ use crate::support::{McpClient, TestServer};
 const TOOL: &str = "best_person_looker_upper";
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
-async fn session(server: &TestServer, version: &str) -> McpClient {
-    McpClient::connected(server, version).await
-}
-
 /// The text that a model reads.
 #[track_caller]
 fn text(result: &Value) -> &str {
@@ -22,7 +18,7 @@ fn text(result: &Value) -> &str {
 async fn the_example_tool_is_listed_with_what_each_revision_knows() {
     let server = TestServer::start().await;
     for version in VERSIONS {
-        let result = session(&server, version)
+        let result = McpClient::connected(&server, version)
             .await
             .result("tools/list", &json!({}))
             .await;
@@ -64,7 +60,7 @@ async fn the_example_tool_is_listed_with_what_each_revision_knows() {
 #[tokio::test]
 async fn the_output_schema_says_that_a_name_may_be_missing() {
     let server = TestServer::start().await;
-    let result = session(&server, "2025-11-25")
+    let result = McpClient::connected(&server, "2025-11-25")
         .await
         .result("tools/list", &json!({}))
         .await;
@@ -82,7 +78,7 @@ async fn the_output_schema_says_that_a_name_may_be_missing() {
 async fn the_best_person_is_found_by_the_first_letters() {
     let server = TestServer::start().await;
     for version in VERSIONS {
-        let mcp = session(&server, version).await;
+        let mcp = McpClient::connected(&server, version).await;
         let result = mcp.call(TOOL, &json!({ "startsWith": "A" })).await;
 
         assert!(text(&result).contains("Ada Lovelace"), "{result}");
@@ -103,7 +99,7 @@ async fn the_best_person_is_found_by_the_first_letters() {
 #[tokio::test]
 async fn upper_and_lower_case_are_the_same() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
     for letters in ["a", "ADA", "ada l", "aDA lOVELACE"] {
         let result = mcp.call(TOOL, &json!({ "startsWith": letters })).await;
         assert_eq!(
@@ -116,7 +112,7 @@ async fn upper_and_lower_case_are_the_same() {
 #[tokio::test]
 async fn nobody_is_a_normal_answer() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
     // Letters that case folding turns into several, marks without a letter, other scripts.
     for letters in ["Adb", "ﬀ", "ß", "\u{301}", "漢", "🙂", "%", "\u{0}"] {
         let result = mcp.call(TOOL, &json!({ "startsWith": letters })).await;
@@ -134,7 +130,7 @@ async fn nobody_is_a_normal_answer() {
 async fn arguments_that_do_not_fit_come_back_as_something_to_act_on() {
     let server = TestServer::start().await;
     for version in VERSIONS {
-        let mcp = session(&server, version).await;
+        let mcp = McpClient::connected(&server, version).await;
         for arguments in [
             json!({}),
             json!({ "startsWith": 7 }),
@@ -157,7 +153,7 @@ async fn arguments_that_do_not_fit_come_back_as_something_to_act_on() {
 #[tokio::test]
 async fn arguments_that_are_not_an_object_are_invalid_parameters() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
     for arguments in [json!([]), json!("A"), json!(7)] {
         let params = json!({ "name": TOOL, "arguments": arguments });
         assert_eq!(
@@ -172,7 +168,7 @@ async fn arguments_that_are_not_an_object_are_invalid_parameters() {
 async fn unknown_tools_are_invalid_parameters() {
     let server = TestServer::start().await;
     for version in VERSIONS {
-        let mcp = session(&server, version).await;
+        let mcp = McpClient::connected(&server, version).await;
         for params in [
             json!({ "name": "no_such_tool", "arguments": {} }),
             json!({ "name": "Best_Person_Looker_Upper", "arguments": { "startsWith": "A" } }),
@@ -190,7 +186,7 @@ async fn unknown_tools_are_invalid_parameters() {
 async fn the_lists_that_clients_ask_for_anyway_are_empty() {
     let server = TestServer::start().await;
     for version in VERSIONS {
-        let mcp = session(&server, version).await;
+        let mcp = McpClient::connected(&server, version).await;
         for (method, member) in [
             ("prompts/list", "prompts"),
             ("resources/list", "resources"),
@@ -206,7 +202,7 @@ async fn the_lists_that_clients_ask_for_anyway_are_empty() {
 #[tokio::test]
 async fn a_cursor_that_we_never_gave_is_invalid() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
     for method in ["tools/list", "prompts/list", "resources/list"] {
         let answer = mcp.request(method, &json!({ "cursor": "garbage" })).await;
         assert_eq!(answer.rpc_error(), -32602, "{method}");
@@ -216,7 +212,7 @@ async fn a_cursor_that_we_never_gave_is_invalid() {
 #[tokio::test]
 async fn members_of_the_future_are_ignored() {
     let server = TestServer::start().await;
-    let mcp = session(&server, "2025-11-25").await;
+    let mcp = McpClient::connected(&server, "2025-11-25").await;
     let params = json!({
         "name": TOOL,
         "arguments": { "startsWith": "A" },
